@@ -1,0 +1,1 @@
+"""Drives: reads carbon and counts, asks the scheduler, and makes the mesh follow."""

@@ -1,0 +1,79 @@
+"""Load reports (LRS): what each proxy says it has served, per cluster."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+
+from xds.proto import wire_pb2
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClusterLoad:
+    """What one cluster did between two reports of one proxy.
+
+    Attributes:
+        succeeded: requests answered, with any status below 500.
+        failed: requests answered 5xx, reset, or never sent because no connection could be made.
+        in_progress: requests begun and not finished at the time of the report.
+        metrics: per ORCA metric name, the number of answers that carried it and the sum of its values.
+    """
+
+    succeeded: int = 0
+    failed: int = 0
+    in_progress: int = 0
+    metrics: Mapping[str, tuple[int, float]] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoadReport:
+    """One report; counts are since the previous report of the same proxy.
+
+    Attributes:
+        node_id: the reporting proxy.
+        interval_s: how many seconds before its arrival the counts begin.
+        clusters: by cluster name.
+    """
+
+    node_id: str
+    interval_s: float
+    clusters: Mapping[str, ClusterLoad]
+
+
+def read_report(request: wire_pb2.LoadStatsRequest, *, node_id: str) -> LoadReport:
+    """Sum a report over localities and priorities."""
+    clusters: dict[str, ClusterLoad] = {}
+    interval_s = 0.0
+    for stats in request.cluster_stats:
+        interval_s = max(interval_s, stats.load_report_interval.ToNanoseconds() / 1e9)
+        clusters[stats.cluster_name] = _cluster_load(stats)
+    return LoadReport(node_id=node_id, interval_s=interval_s, clusters=clusters)
+
+
+def _cluster_load(stats: wire_pb2.ClusterStats) -> ClusterLoad:
+    localities = stats.upstream_locality_stats
+    metrics: dict[str, tuple[int, float]] = {}
+    for locality in localities:
+        for metric in locality.load_metric_stats:
+            count, total = metrics.get(metric.metric_name, (0, 0.0))
+            metrics[metric.metric_name] = (
+                count + metric.num_requests_finished_with_metric,
+                total + metric.total_metric_value,
+            )
+    return ClusterLoad(
+        succeeded=sum(locality.total_successful_requests for locality in localities),
+        failed=sum(locality.total_error_requests for locality in localities),
+        in_progress=sum(locality.total_requests_in_progress for locality in localities),
+        metrics=metrics,
+    )
+
+
+async def reports(
+    requests: AsyncIterator[wire_pb2.LoadStatsRequest],
+) -> AsyncIterator[LoadReport]:
+    """The reports on one stream; the node is named in the first request and may be missing from later ones."""
+    node_id = ""
+    async for request in requests:
+        node_id = request.node.id or node_id
+        if request.cluster_stats:
+            yield read_report(request, node_id=node_id)

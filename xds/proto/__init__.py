@@ -1,0 +1,1 @@
+"""The wire-compatible subset of Envoy's messages that move with traffic; `make proto` compiles it."""
