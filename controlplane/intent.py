@@ -11,7 +11,21 @@ from dataclasses import dataclass
 from functools import cached_property
 from ipaddress import ip_address
 
-TOTAL_WEIGHT = 10_000
+from scheduler import TOTAL_WEIGHT
+
+__all__ = [
+    "ENERGY_METRIC",
+    "FLAVOUR_HEADER",
+    "PIN_HEADER",
+    "TOTAL_WEIGHT",
+    "Endpoint",
+    "FlavourTarget",
+    "IntentError",
+    "RoutingIntent",
+    "Topology",
+    "best_only",
+]
+
 PIN_HEADER = "x-carbonrouter"
 FLAVOUR_HEADER = "x-carbonrouter-flavour"
 ENERGY_METRIC = "energy_j"  # the ORCA named metric in which a backend reports the joules of one answer

@@ -1,0 +1,178 @@
+"""What all carbon sources share, once: polite rate, retries, time-out, the last good series, visible state."""
+
+import asyncio
+import logging
+import random
+from dataclasses import dataclass
+from typing import Literal
+
+from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
+from controlplane.carbon.errors import CarbonSourceError, TemporarySourceError
+from controlplane.carbon.series import CarbonSeries, CarbonSource
+from controlplane.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+FeedState = Literal["fresh", "stale", "none"]
+
+ATTEMPTS = 3
+FETCH_TIMEOUT_S = 30.0
+FIRST_PAUSE_S = 30.0
+MAX_RETRY_AFTER_S = 3600.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FeedStatus:
+    """How good the feed's series is.
+
+    fresh: it covers now and was fetched within max_age, whether or not a later fetch failed.
+    stale: it covers now, but every fetch for longer than max_age failed or never happened.
+    none: there is no series, or it does not cover now.
+
+    `age_s` counts from the last good fetch; `last_error` is None once a fetch succeeds. `fetches` counts every
+    attempt, `failures` those that failed.
+    """
+
+    state: FeedState
+    age_s: float | None
+    last_error: str | None
+    fetches: int
+    failures: int
+    source: str
+    zone: str
+
+
+class CarbonFeed:
+    """Keeps one source's last good series; fetches no more often than is polite.
+
+    Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds.
+    """
+
+    def __init__(
+        self,
+        source: CarbonSource,
+        *,
+        clock: Clock,
+        max_age_s: float = 7200.0,
+        timeout_s: float = FETCH_TIMEOUT_S,
+    ) -> None:
+        self.series: CarbonSeries | None = None
+        self._source = source
+        self._clock = clock
+        self._max_age_s = max_age_s
+        self._timeout_s = timeout_s
+        self._busy = asyncio.Lock()
+        self._good_at_s: float | None = None
+        self._tried_at_s: float | None = None
+        self._pause_s = 0.0
+        self._failed_refreshes = 0
+        self._last_error: str | None = None
+        self._reported: str | None = None
+        self._fetches = 0
+        self._failures = 0
+
+    async def refresh(self) -> None:
+        """Fetch if a fetch is due, and keep the last good series if that fails; never raises for the source.
+
+        A no-op before the polite interval has passed since the last fetch (after failures: before the pause,
+        which doubles from `FIRST_PAUSE_S` up to that interval, or the time the source asked for).
+        """
+        async with self._busy:
+            now_s = self._clock.now_s()
+            if not self._due(now_s):
+                return
+            self._tried_at_s = now_s
+            try:
+                series = await self._fetch_with_retries()
+            except CarbonSourceError as error:
+                self._pause_after(error)
+                self._report(error)
+                return
+            self.series = series
+            self._good_at_s = self._clock.now_s()
+            self._pause_s = self._source.poll_s
+            self._failed_refreshes = 0
+            self._last_error = self._reported = None
+
+    def status(self, now_s: float) -> FeedStatus:
+        """Return the state at `now_s`, seconds since the Unix epoch."""
+        age_s = None if self._good_at_s is None else max(0.0, now_s - self._good_at_s)
+        state: FeedState = "none"
+        if self.series is not None and age_s is not None and self.series.covers(now_s):
+            state = "fresh" if age_s <= self._max_age_s else "stale"
+        return FeedStatus(
+            state=state,
+            age_s=age_s,
+            last_error=self._last_error,
+            fetches=self._fetches,
+            failures=self._failures,
+            source=self._source.name,
+            zone=self._source.zone,
+        )
+
+    async def aclose(self) -> None:
+        """Close the source; the last good series stays."""
+        await self._source.aclose()
+
+    def _due(self, now_s: float) -> bool:
+        # A wall clock that was set back must not silence the feed until it has caught up.
+        if self._tried_at_s is None or now_s < self._tried_at_s:
+            return True
+        return now_s - self._tried_at_s >= self._pause_s
+
+    async def _fetch_with_retries(self) -> CarbonSeries:
+        retrying = AsyncRetrying(
+            sleep=self._clock.sleep,
+            stop=stop_after_attempt(ATTEMPTS),
+            wait=wait_random_exponential(multiplier=2, min=0.5, max=10),
+            retry=retry_if_exception(_retry_soon),
+            reraise=True,
+        )
+        return await retrying(self._fetch_once)
+
+    async def _fetch_once(self) -> CarbonSeries:
+        self._fetches += 1
+        try:
+            return await self._bounded_fetch()
+        except CarbonSourceError as error:
+            self._failures += 1
+            self._last_error = str(error)
+            raise
+
+    async def _bounded_fetch(self) -> CarbonSeries:
+        name = self._source.name
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                return await self._source.fetch(now_s=self._clock.now_s())
+        except CarbonSourceError:
+            raise
+        except TimeoutError as error:
+            raise TemporarySourceError(f"no answer within {self._timeout_s:g} s", source=name) from error
+        # A defect in one source must not end the loop that keeps traffic at full quality without it.
+        except Exception as error:
+            _log.exception("carbon source %s: unexpected error", name)
+            raise CarbonSourceError(f"unexpected {type(error).__name__}: {error}", source=name) from error
+
+    def _report(self, error: CarbonSourceError) -> None:
+        """Log a failure once, not once a minute for as long as it lasts."""
+        if str(error) != self._reported:
+            self._reported = str(error)
+            _log.warning("carbon source %s", error)
+
+    def _pause_after(self, error: CarbonSourceError) -> None:
+        self._failed_refreshes += 1
+        doublings = min(self._failed_refreshes - 1, 16)
+        pause_s = min(FIRST_PAUSE_S * 2**doublings, self._source.poll_s)
+        pause_s *= random.uniform(0.75, 1.0)  # noqa: S311 - spreads load, guards nothing
+        asked_s = _retry_after_s(error)
+        self._pause_s = max(pause_s, min(asked_s, MAX_RETRY_AFTER_S))
+
+
+def _retry_after_s(error: CarbonSourceError) -> float:
+    return (error.retry_after_s or 0.0) if isinstance(error, TemporarySourceError) else 0.0
+
+
+def _retry_soon(error: BaseException) -> bool:
+    # A source that named a time is asked again then, in a later refresh.
+    return isinstance(error, TemporarySourceError) and error.retry_after_s is None

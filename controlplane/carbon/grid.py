@@ -1,0 +1,104 @@
+"""Rows of a provider's answer, checked one by one, and laid on a regular grid."""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from math import isnan, nan
+
+import numpy as np
+from numpy.typing import NDArray
+
+# The dirtiest grids stay well below 2,000 g CO2e/kWh; more is a unit mix-up or a defect.
+MAX_G_PER_KWH = 5000.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One slot's values in g CO2e/kWh; NaN where the provider gave none."""
+
+    forecast_g_per_kwh: float = nan
+    actual_g_per_kwh: float = nan
+
+    def updated(self, newer: "Row") -> "Row":
+        """Return this row with every value that `newer` knows."""
+        forecast, actual = newer.forecast_g_per_kwh, newer.actual_g_per_kwh
+        return Row(
+            forecast_g_per_kwh=self.forecast_g_per_kwh if isnan(forecast) else forecast,
+            actual_g_per_kwh=self.actual_g_per_kwh if isnan(actual) else actual,
+        )
+
+
+Rows = dict[int, Row]
+"""Rows by the start of their slot, seconds since the Unix epoch."""
+
+
+@dataclass(slots=True, kw_only=True)
+class Remarks:
+    """Counts what had to be left out of an answer, by reason."""
+
+    _counts: Counter[str] = field(default_factory=Counter)
+
+    def add(self, reason: str, count: int = 1) -> None:
+        """Count one more case of `reason`."""
+        if count:
+            self._counts[reason] += count
+
+    def notes(self) -> tuple[str, ...]:
+        """Return one note a reason, in alphabetical order: "2 x row is no object"."""
+        return tuple(f"{count} x {reason}" for reason, count in sorted(self._counts.items()))
+
+
+def merge(older: Mapping[int, Row], newer: Mapping[int, Row]) -> Rows:
+    """Return all rows; where both know a value, the newer one."""
+    merged = dict(older)
+    for start_s, row in newer.items():
+        merged[start_s] = merged.get(start_s, Row()).updated(row)
+    return merged
+
+
+def arrays(
+    rows: Mapping[int, Row], *, slot_s: int, remarks: Remarks
+) -> tuple[int, NDArray[np.float64], NDArray[np.float64]]:
+    """Return (start, forecast (T,), actual (T,)) from the first row to the last, NaN in between where unknown.
+
+    `rows` must not be empty and its keys must be a multiple of `slot_s` apart.
+    """
+    first, last = min(rows), max(rows)
+    size = (last - first) // slot_s + 1
+    forecast, actual = np.full(size, nan), np.full(size, nan)
+    for start_s, row in rows.items():
+        index = (start_s - first) // slot_s
+        forecast[index], actual[index] = row.forecast_g_per_kwh, row.actual_g_per_kwh
+    remarks.add("slot without a value", size - len(rows))
+    return first, forecast, actual
+
+
+def within(rows: Mapping[int, Row], *, start_s: float, end_s: float) -> Rows:
+    """Return the rows whose slots start in [start_s, end_s)."""
+    return {at_s: row for at_s, row in rows.items() if start_s <= at_s < end_s}
+
+
+def intensity(value: object, *, remarks: Remarks) -> float:
+    """Return a value in g CO2e/kWh; NaN for null, and with a remark for what is no plausible intensity."""
+    if value is None:
+        return nan
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        remarks.add("value is not a number")
+        return nan
+    # Compared before it is converted: an integer may be too large for a float. NaN fails the comparison.
+    if not 0 <= value <= MAX_G_PER_KWH:
+        remarks.add(f"value is not within 0..{MAX_G_PER_KWH:g} g/kWh")
+        return nan
+    return float(value)
+
+
+def epoch_s(value: object) -> float | None:
+    """Return an ISO 8601 time with a zone as seconds since the Unix epoch, or None."""
+    if not isinstance(value, str):
+        return None
+    try:
+        moment = datetime.fromisoformat(value)
+        return moment.timestamp() if moment.tzinfo is not None else None
+    except (ValueError, OverflowError):
+        return None

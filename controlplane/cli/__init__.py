@@ -1,0 +1,5 @@
+"""The `carbonrouter` command."""
+
+from controlplane.cli.app import main
+
+__all__ = ["main"]

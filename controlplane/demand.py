@@ -1,0 +1,38 @@
+"""How many requests are expected, where somebody can tell."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+DAY_S = 86_400.0
+
+
+@dataclass(frozen=True)
+class DemandForecast:
+    """A recorded pattern of requests per slot, repeated by whole days so that times of day match.
+
+    `requests` holds one figure per slot of `slot_s` from `start_s` (Unix seconds).
+    """
+
+    start_s: float
+    slot_s: float
+    requests: tuple[float, ...]
+
+    def expected(self, *, start_s: float, slot_s: float, count: int) -> NDArray[np.float64]:
+        """Requests expected in each of `count` slots of `slot_s` from `start_s`, shape (count,)."""
+        days = max(1, round(len(self.requests) * self.slot_s / DAY_S))
+        period = max(days * round(DAY_S / self.slot_s), 1)
+        pattern = np.resize(np.array(self.requests, dtype=np.float64), period)
+        starts = start_s + slot_s * np.arange(count)
+        numbers = np.floor((starts - self.start_s) / self.slot_s).astype(np.int64) % period
+        return np.asarray(pattern[numbers] * (slot_s / self.slot_s), dtype=np.float64)
+
+    def scaled(self, factor: float) -> DemandForecast:
+        """The same pattern at another level."""
+        if not (math.isfinite(factor) and factor >= 0):
+            raise ValueError(f"demand cannot be scaled by {factor}")
+        return DemandForecast(self.start_s, self.slot_s, tuple(value * factor for value in self.requests))

@@ -1,0 +1,1 @@
+"""One recorded day in two minutes: real requests, a real Envoy, and an honest table at the end."""

@@ -1,0 +1,110 @@
+"""What the day came to: a table to read, data to compute with, a picture to look at."""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from rich.table import Table
+
+from controlplane.demo.load import Tally
+from controlplane.demo.run import DemoOutcome
+from controlplane.status import iso, summary_dict
+
+
+def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
+    """Everything the table shows, and each slot, JSON-safe."""
+    tally, plan = outcome.tally, outcome.plan
+    return {
+        "trace": plan.trace.name,
+        "max_error_pct": plan.max_error_pct,
+        "budget_held": budget_held(outcome),
+        "client": {
+            "sent": tally.sent,
+            "answered": tally.answered,
+            "failed": tally.failed,
+            "failures": tally.failures,
+            "by_flavour": dict(tally.totals()),
+        },
+        "flavours": [
+            {"name": each.flavour, "precision_pct": each.precision_pct, "energy_j": each.energy_j}
+            for each in outcome.backends
+        ],
+        "proxy": summary_dict(outcome.summary),
+        "slots": [
+            {
+                "time": iso(start_s),
+                "carbon_g_per_kwh": record.carbon,
+                "commanded": record.command(),
+                "served": record.served,
+            }
+            for start_s, record in outcome.slots
+        ],
+    }
+
+
+def budget_held(outcome: DemoOutcome) -> bool:
+    """Whether the day's mean error stayed within the promise."""
+    error = outcome.summary.mean_error
+    return error is None or 100 * error <= outcome.plan.max_error_pct * (1 + 1e-9)
+
+
+def outcome_table(outcome: DemoOutcome) -> Table:
+    """The honest table: what was served beside what would have been, on the same requests."""
+    summary, plan, tally = outcome.summary, outcome.plan, outcome.tally
+    table = Table(title=f"One recorded day: {plan.trace.name}", title_justify="left", show_header=False)
+    table.add_column(style="bold")
+    table.add_column(justify="right")
+    table.add_column()
+    table.add_row(
+        "requests answered", f"{summary.requests:,.0f}", f"by the proxy's count; the client: {_client(tally)}"
+    )
+    table.add_row("failed", f"{tally.failed}", _latency(tally))
+    for backend in outcome.backends:
+        count = summary.served.get(backend.flavour, 0.0)
+        share = 100 * count / summary.requests if summary.requests else 0.0
+        told = summary.metered_j_per_request.get(backend.flavour)
+        report = f"; answers reported {1000 * told:.1f} mJ" if told is not None else ""
+        planned = f"planned with {1000 * backend.energy_j:.1f} mJ"
+        note = f"{share:4.1f} %, precision {backend.precision_pct:g} %, {planned}{report}"
+        table.add_row(f"  {backend.flavour}", f"{count:,.0f}", note)
+    error = "-" if summary.mean_error is None else f"{100 * summary.mean_error:.3f} %"
+    held = "held" if budget_held(outcome) else "EXCEEDED"
+    table.add_row("mean error", error, f"budget {plan.max_error_pct:g} %: {held}", end_section=True)
+    table.add_row("emitted", _grams(summary.grams), "requests x energy x actual carbon intensity")
+    table.add_row("always best", _grams(summary.always_best_g), _less(summary.saving_vs_always_best_pct))
+    table.add_row(
+        "carbon-blind mix",
+        _grams(summary.carbon_blind_mix_g),
+        f"same mean error; {_less(summary.gain_vs_blind_mix_pct)}",
+    )
+    gap = summary.gap_to_clairvoyant_pct
+    above = "" if gap is None else f"least possible within the budget; we are {gap:.2f} % above"
+    table.add_row("clairvoyant", _grams(summary.clairvoyant_g), above)
+    table.caption = (
+        "Energy: modelled, CPU seconds x 10 W. Carbon: the intensity recorded in the trace.\n"
+        "The gain over the carbon-blind mix is what looking at carbon brought; the rest of the saving is lower quality."
+    )
+    table.caption_justify = "left"
+    return table
+
+
+def _client(tally: Tally) -> str:
+    return f"{tally.answered:,} of {tally.sent:,}"
+
+
+def _latency(tally: Tally) -> str:
+    if len(tally.latencies_s) < 2:
+        return ""
+    cuts = statistics.quantiles(tally.latencies_s, n=100)
+    return f"latency p50 {1000 * cuts[49]:.1f} ms, p99 {1000 * cuts[98]:.1f} ms"
+
+
+def _grams(grams: float) -> str:
+    return f"{1000 * grams:.3f} mg"
+
+
+def _less(percent: float | None) -> str:
+    if percent is None:
+        return ""
+    return f"{percent:.2f} % less was emitted" if percent >= 0 else f"{-percent:.2f} % MORE was emitted"

@@ -1,0 +1,159 @@
+"""Many services at once: ticks, feedback, publication.
+
+Everything here happens in one event loop, so no state needs a lock; what blocks (the disk) or waits (carbon
+sources) has a task of its own.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from controlplane.carbon import CarbonFeed
+from controlplane.clock import Clock
+from controlplane.feedback import Feedback, Target
+from controlplane.intent import RoutingIntent
+from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.store import FileStore, StateWriter
+from xds import LoadReport
+
+logger = logging.getLogger(__name__)
+
+Publish = Callable[[Sequence[RoutingIntent], str], None]
+ClusterName = Callable[[ServiceSpec, str], str]
+_FEED_CHECK_S = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Planned:
+    """A service and the feed its carbon figures come from; services may share a feed."""
+
+    spec: ServiceSpec
+    feed: CarbonFeed
+
+
+class Engine:
+    """Decides for every configured service, again every `refresh_s` and at the start of every slot.
+
+    Args:
+        clock: the engine's time; `refresh_s` and slots are measured on it.
+        publish: takes all intents and a label, and makes the data plane follow; called at every refresh, since
+            publication is also the heartbeat without which proxies return to full quality.
+        cluster_name: the name under which a proxy counts what a flavour served.
+        store: keeps the books over restarts.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Clock,
+        publish: Publish,
+        cluster_name: ClusterName,
+        store: FileStore,
+        refresh_s: float,
+    ) -> None:
+        self.clock = clock
+        self.sessions: dict[str, ServiceSession] = {}
+        self.feedback = Feedback(now_s=clock.now_s)
+        self.writer = StateWriter(store)
+        self.generation = 0
+        self.publish_failures = 0
+        self._publish = publish
+        self._cluster_name = cluster_name
+        self._store = store
+        self._refresh_s = refresh_s
+        self._reconfigured = asyncio.Event()
+
+    def configure(self, planned: Sequence[Planned]) -> None:
+        """Serve exactly these services; what is unchanged is left alone, and books outlive every change."""
+        wanted = {each.spec.key: each for each in planned}
+        for key in self.sessions.keys() - wanted.keys():
+            self._save(self.sessions.pop(key))
+        for key, each in wanted.items():
+            session = self.sessions.get(key)
+            if session is None:
+                self.sessions[key] = self._begin(each)
+            elif session.spec != each.spec or session.feed is not each.feed:
+                self.sessions[key] = session.with_spec(each.spec, each.feed)
+        self.feedback.targets = {
+            self._cluster_name(session.spec, flavour.name): Target(key, flavour.name)
+            for key, session in self.sessions.items()
+            for flavour in session.spec.flavours
+        }
+        self._reconfigured.set()
+
+    def on_report(self, report: LoadReport) -> None:
+        """Enter a proxy's load report into the books of the services it names."""
+        loads = self.feedback.take(report)
+        until_s = self.feedback.counted_until_s
+        for key, session in self.sessions.items():
+            session.observe(loads.get(key, {}), until_s=until_s)
+            self._save(session)
+
+    async def run(self) -> None:
+        """Tick until cancelled; then everything is saved."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self.writer.run())
+            tasks.create_task(self._keep_feeds_fresh())
+            try:
+                await self._tick_forever()
+            finally:
+                for session in self.sessions.values():
+                    self._save(session)
+                self.writer.flush()
+
+    def tick(self) -> None:
+        """Decide for every service, and publish."""
+        now_s = self.clock.now_s()
+        next_s = self._next_tick_s(now_s)
+        intents = [session.decide(now_s=now_s, next_s=next_s) for session in self.sessions.values()]
+        self.generation += 1
+        moment = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        try:
+            self._publish(intents, f"{moment}#{self.generation}")
+        except ValueError:
+            # What was published before is not renewed either, so proxies return to full quality at the TTL.
+            self.publish_failures += 1
+            logger.exception("generation %d cannot be published", self.generation)
+
+    async def _tick_forever(self) -> None:
+        while True:
+            self._reconfigured.clear()
+            self.tick()
+            now_s = self.clock.now_s()
+            pause = asyncio.ensure_future(self.clock.sleep(self._next_tick_s(now_s) - now_s))
+            reconfigured = asyncio.ensure_future(self._reconfigured.wait())
+            try:
+                await asyncio.wait((pause, reconfigured), return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                pause.cancel()
+                reconfigured.cancel()
+
+    def _next_tick_s(self, now_s: float) -> float:
+        """After `refresh_s`, or at the end of the slot or decision that comes first."""
+        ends = (session.decision.valid_until_s for session in self.sessions.values() if session.decision is not None)
+        return min((end for end in (*ends, now_s + self._refresh_s) if end > now_s), default=now_s + self._refresh_s)
+
+    async def _keep_feeds_fresh(self) -> None:
+        while True:
+            feeds = {id(session.feed): session.feed for session in self.sessions.values()}
+            had_none = {key for key, feed in feeds.items() if feed.series is None}
+            await asyncio.gather(*(feed.refresh() for feed in feeds.values()))
+            if any(feeds[key].series is not None for key in had_none):
+                self._reconfigured.set()  # a first forecast should not wait for the next refresh
+            await self.clock.sleep(_FEED_CHECK_S)
+
+    def _begin(self, planned: Planned) -> ServiceSession:
+        key = planned.spec.key
+        state = self._store.load(key)
+        try:
+            return ServiceSession.begin(planned.spec, planned.feed, state)
+        except ValueError as error:
+            self._store.set_aside(key, str(error))
+            return ServiceSession.begin(planned.spec, planned.feed)
+
+    def _save(self, session: ServiceSession) -> None:
+        self.writer.changed(session.spec.key, session.state)

@@ -1,0 +1,191 @@
+"""One service over time: what was served and what is foreseen go in, an intent comes out."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from pydantic import ValidationError
+
+from controlplane.accounting import Account, FlavourLoad, Summary
+from controlplane.carbon import CarbonFeed, CarbonSeries
+from controlplane.demand import DemandForecast
+from controlplane.intent import RoutingIntent, Topology, best_only
+from scheduler import Controller, ControllerSettings, ControllerState, Decision, Flavour, Outlook
+
+logger = logging.getLogger(__name__)
+
+_STATE_VERSION = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceSpec:
+    """What one service is and what was promised for it; two equal specs need no new session.
+
+    Attributes:
+        topology: its flavours and where they are.
+        flavours: the same flavours as the scheduler sees them, with their energy.
+        settings: the promise.
+        slot_s: length of a slot while the carbon source names none, and of the slots of the account.
+        valid_for_s: how long a decision holds at most without being renewed.
+        demand: forecast of requests; None lets the level be learned from what is served.
+    """
+
+    topology: Topology
+    flavours: tuple[Flavour, ...]
+    settings: ControllerSettings
+    slot_s: float = 1800.0
+    valid_for_s: float = 60.0
+    demand: DemandForecast | None = None
+
+    @property
+    def key(self) -> str:
+        """`namespace/service`."""
+        return f"{self.topology.namespace}/{self.topology.service}"
+
+
+class ServiceSession:
+    """The live side of a `ServiceSpec`: controller, account, and the feed they read."""
+
+    def __init__(self, spec: ServiceSpec, feed: CarbonFeed, controller: Controller, account: Account) -> None:
+        self.spec = spec
+        self.feed = feed
+        self.controller = controller
+        self.account = account
+        self.decision: Decision | None = None
+        self.intent: RoutingIntent | None = None
+        self.failures = 0
+        self.last_failure: str | None = None
+        self._commanded_since_s: float | None = None
+        self._learned: CarbonSeries | None = None
+        self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
+
+    @classmethod
+    def begin(cls, spec: ServiceSpec, feed: CarbonFeed, state: Mapping[str, Any] | None = None) -> Self:
+        """Start, or go on from what `state()` gave before.
+
+        Raises:
+            ValueError: the state is not one of ours.
+        """
+        if state is None:
+            return cls(spec, feed, Controller(spec.flavours, spec.settings), Account(slot_s=spec.slot_s))
+        if state.get("version") != _STATE_VERSION:
+            raise ValueError(f"its version is {state.get('version')!r}, not {_STATE_VERSION}")
+        try:
+            account = Account.model_validate(state.get("account"))
+        except ValidationError as error:
+            raise ValueError(f"account: {error}") from error
+        if account.slot_s != spec.slot_s:
+            account = Account(slot_s=spec.slot_s)
+        remembered = ControllerState.from_dict(state.get("controller"))
+        return cls(spec, feed, Controller(spec.flavours, spec.settings, remembered), account)
+
+    def with_spec(self, spec: ServiceSpec, feed: CarbonFeed) -> ServiceSession:
+        """The same service under a changed spec: books and account go on."""
+        session = ServiceSession.begin(spec, feed, self.state())
+        session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
+        return session
+
+    def state(self) -> dict[str, Any]:
+        """Everything a restart must not lose, JSON-safe."""
+        return {
+            "version": _STATE_VERSION,
+            "controller": self.controller.state.to_dict(),
+            "account": self.account.model_dump(mode="json"),
+        }
+
+    def observe(self, loads: Mapping[str, FlavourLoad], *, until_s: float) -> None:
+        """Enter what proxies report to have served since the last call, up to `until_s`."""
+        counted_s = self.controller.state.accounted_until_s
+        self.account.add(loads, since_s=until_s if counted_s is None else counted_s, until_s=until_s)
+        # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
+        served = {name: load.served for name, load in loads.items()}
+        self.controller.observe_requests(served, until_s=until_s)
+        for name, load in loads.items():
+            self.totals[name] = self.totals[name] + load
+
+    def decide(self, *, now_s: float, next_s: float) -> RoutingIntent:
+        """The intent from `now_s` on; `next_s` is when the next one will be asked for.
+
+        Never raises: whatever goes wrong here, all traffic goes to the best flavour.
+        """
+        self._close_command(now_s)
+        try:
+            self._learn_carbon(now_s)
+            decision = self.controller.decide(self._outlook(now_s), now_s=now_s, feedback_s=next_s)
+            until_s = min(decision.valid_until_s, now_s + self.spec.valid_for_s)
+            self.intent = RoutingIntent(self.spec.topology, decision.weights, until_s)
+            self.decision, self.last_failure = decision, None
+        except Exception as error:
+            # Full quality is the safe side of every unforeseen failure; it must be seen, not suffered by users.
+            self.failures += 1
+            self.last_failure = f"{type(error).__name__}: {error}"
+            logger.exception("%s: no decision, all traffic goes to %s", self.spec.key, self.spec.topology.best.name)
+            self.decision = None
+            self.intent = best_only(self.spec.topology, valid_until_s=now_s + self.spec.valid_for_s)
+        self._commanded_since_s = now_s
+        return self.intent
+
+    def window(self, now_s: float) -> tuple[float, float]:
+        """Start and end of the budget window that holds `now_s`."""
+        settings = self.spec.settings
+        number = math.floor((now_s - settings.window_offset_s) / settings.window_s)
+        start_s = settings.window_offset_s + number * settings.window_s
+        return start_s, start_s + settings.window_s
+
+    def summary(self, start_s: float, end_s: float) -> Summary:
+        """What was served in a stretch of time, beside its counterfactuals."""
+        return self.account.summary(
+            self.spec.flavours, max_error=self.spec.settings.max_error, start_s=start_s, end_s=end_s
+        )
+
+    def _close_command(self, now_s: float) -> None:
+        if self.intent is not None and self._commanded_since_s is not None and now_s > self._commanded_since_s:
+            self.account.command(self.intent.weights, since_s=self._commanded_since_s, until_s=now_s)
+
+    def _learn_carbon(self, now_s: float) -> None:
+        series = self.feed.series
+        if series is None:
+            return
+        if series is not self._learned:
+            self._learned = series
+            for start_s, forecast, actual in _known_slots(series, before_s=now_s):
+                if actual is not None:
+                    self.controller.observe_carbon(start_s, actual_g_per_kwh=actual, forecast_g_per_kwh=forecast)
+            # The window before this one is kept too: late reports and people looking back still need it.
+            self.account.forget_before(self.window(now_s)[0] - self.spec.settings.window_s)
+        self.account.note_carbon(_known_slots(series, before_s=now_s))
+
+    def _outlook(self, now_s: float) -> Outlook:
+        series = self.feed.series if self.feed.status(now_s).state != "none" else None
+        if series is None:
+            start_s, slot_s, carbon = math.floor(now_s / self.spec.slot_s) * self.spec.slot_s, self.spec.slot_s, None
+        else:
+            start_s, slot_s, carbon = series.start_s, series.slot_s, _forecast(series)
+        requests = None
+        if self.spec.demand is not None:
+            _, end_s = self.window(now_s)
+            count = max(1, math.ceil((end_s - start_s) / slot_s))
+            requests = self.spec.demand.expected(start_s=start_s, slot_s=slot_s, count=count)
+        return Outlook(start_s=start_s, slot_s=slot_s, carbon_g_per_kwh=carbon, requests=requests)
+
+
+def _known_slots(series: CarbonSeries, *, before_s: float) -> Iterator[tuple[float, float | None, float | None]]:
+    """(start, forecast, actual) of the slots that began before `before_s`; None where the source has no value."""
+    for index, pair in enumerate(
+        zip(series.forecast_g_per_kwh.tolist(), series.actual_g_per_kwh.tolist(), strict=True)
+    ):
+        start_s = series.start_s + index * series.slot_s
+        if start_s > before_s:
+            return
+        forecast, actual = (value if math.isfinite(value) else None for value in pair)
+        yield start_s, forecast, actual
+
+
+def _forecast(series: CarbonSeries) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:
+    """The provider's forecast; what it lacks stays NaN, and None stands for a provider that never forecasts."""
+    return series.forecast_g_per_kwh if np.isfinite(series.forecast_g_per_kwh).any() else None

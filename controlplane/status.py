@@ -1,0 +1,152 @@
+"""The engine's state as plain data, for the API, the demo's view, and whoever asks "why this split?"."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from controlplane.accounting import Summary
+from controlplane.engine import Engine
+from controlplane.session import ServiceSession
+from xds import ProxyStatus
+
+
+def engine_status(engine: Engine, proxies: Sequence[ProxyStatus]) -> dict[str, Any]:
+    """Everything about every service and proxy, JSON-safe. Shares are fractions, times ISO 8601 in UTC."""
+    now_s = engine.clock.now_s()
+    return {
+        "time": iso(now_s),
+        "services": [service_status(session, now_s) for _, session in sorted(engine.sessions.items())],
+        "proxies": [proxy_status(proxy) for proxy in proxies],
+        "feedback": {
+            "reports": engine.feedback.reports,
+            "unreported_seconds": round(engine.feedback.unreported_s, 3),
+            "state_write_failures": engine.writer.failures,
+        },
+    }
+
+
+def service_status(session: ServiceSession, now_s: float) -> dict[str, Any]:
+    """One service: the decision in force and why, the budget, the source, and what was saved in this window."""
+    start_s, end_s = session.window(now_s)
+    feed = session.feed.status(now_s)
+    summary = session.summary(start_s, end_s)
+    decision = session.decision
+    series = session.feed.series
+    return {
+        "namespace": session.spec.topology.namespace,
+        "service": session.spec.topology.service,
+        "weights": dict(session.intent.weights) if session.intent else None,
+        "valid_until": iso(session.intent.valid_until_s) if session.intent else None,
+        "measured_split": session.account.slot(now_s).split(),
+        "reasons": None if decision is None else decision.to_dict()["reasons"],
+        "conditions": _conditions(session, now_s, summary),
+        "budget": {
+            "max_error": session.spec.settings.max_error,
+            "window_start": iso(start_s),
+            "window_end": iso(end_s),
+            **_books(session, now_s),
+        },
+        "carbon": {
+            "source": feed.source,
+            "zone": feed.zone,
+            "state": feed.state,
+            "age_s": feed.age_s,
+            "last_error": feed.last_error,
+            "fetches": feed.fetches,
+            "failures": feed.failures,
+            "kind": series.kind if series else None,
+            "basis": series.basis if series else None,
+            "licence": series.licence if series else None,
+            "notes": list(series.notes) if series else [],
+        },
+        "window": summary_dict(summary),
+    }
+
+
+def summary_dict(summary: Summary) -> dict[str, Any]:
+    """A summary with its ratios, JSON-safe; grams are g CO2e."""
+    return {
+        "requests": summary.requests,
+        "served": dict(summary.served),
+        "failed_attempts": summary.failed_attempts,
+        "mean_error": summary.mean_error,
+        "grams": summary.grams,
+        "always_best_g": summary.always_best_g,
+        "carbon_blind_mix_g": summary.carbon_blind_mix_g,
+        "clairvoyant_g": summary.clairvoyant_g,
+        "saving_vs_always_best_pct": summary.saving_vs_always_best_pct,
+        "gain_vs_blind_mix_pct": summary.gain_vs_blind_mix_pct,
+        "gap_to_clairvoyant_pct": summary.gap_to_clairvoyant_pct,
+        "requests_without_carbon": summary.requests_without_carbon,
+        "requests_on_forecast": summary.requests_on_forecast,
+        "energy_j_per_request_reported": dict(summary.metered_j_per_request),
+    }
+
+
+def proxy_status(proxy: ProxyStatus) -> dict[str, Any]:
+    """One connected proxy: SYNCED, STALE (an answer is outstanding) or NACK per type, with the proxy's reason."""
+    return {
+        "node_id": proxy.node_id,
+        "connected_since": iso(proxy.connected_since_s),
+        "types": {
+            type_url.rpartition(".")[2]: {
+                "state": "NACK" if status.nack else "SYNCED" if status.sent == status.acked else "STALE",
+                "sent": status.sent,
+                "acked": status.acked,
+                "reason": status.nack,
+                "rejections": status.nacks,
+            }
+            for type_url, status in proxy.types.items()
+        },
+    }
+
+
+def iso(time_s: float) -> str:
+    """Unix seconds as ISO 8601 in UTC, to the second."""
+    return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _books(session: ServiceSession, now_s: float) -> dict[str, Any]:
+    ledger = session.controller.state.ledger
+    start_s, _ = session.window(now_s)
+    if ledger is None or ledger.current.start_s != start_s:
+        return {"requests": 0.0, "error_requests": 0.0, "mean_error": None, "credit": 0.0, "late_requests": 0.0}
+    books = ledger.current
+    return {
+        "requests": books.requests,
+        "error_requests": books.error_requests,
+        "mean_error": books.mean_error if books.requests else None,
+        "credit": session.spec.settings.max_error * books.requests - books.error_requests,
+        "late_requests": ledger.late_requests,
+    }
+
+
+def _conditions(session: ServiceSession, now_s: float, summary: Summary) -> list[dict[str, str]]:
+    """What a person must know first; the same words as a Kubernetes condition's."""
+    feed = session.feed.status(now_s)
+    decision = session.decision
+    found = [
+        _condition(
+            "Ready",
+            session.last_failure is None and session.intent is not None,
+            "Deciding" if session.last_failure is None else "NoDecision",
+            session.last_failure or "",
+        ),
+        _condition("ForecastFresh", feed.state == "fresh", _FORECAST_REASONS[feed.state], feed.last_error or ""),
+    ]
+    held = summary.mean_error is None or summary.mean_error <= session.spec.settings.max_error * (1 + 1e-9)
+    found.append(_condition("BudgetHeld", held, "WithinBudget" if held else "OverBudget", ""))
+    if decision is not None and decision.reasons.off_hull:
+        unused = ", ".join(decision.reasons.off_hull)
+        text = f"{unused}: a mix of the other flavours gives the same quality for less energy"
+        found.append(_condition("AllFlavoursUseful", False, "OffHull", text))
+    return found
+
+
+_FORECAST_REASONS = {"fresh": "Fresh", "stale": "LastGood", "none": "CarbonBlindMix"}
+
+
+def _condition(kind: str, holds: bool, reason: str, message: str) -> dict[str, str]:
+    return {"type": kind, "status": "True" if holds else "False", "reason": reason, "message": message}

@@ -1,0 +1,127 @@
+"""State that survives a restart: one JSON file per service, replaced whole, written behind the event loop's back."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import os
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+logger = logging.getLogger(__name__)
+
+State = dict[str, Any]
+
+
+class FileStore:
+    """Keeps the state of each service in a directory of its own.
+
+    A file is written beside the old one, flushed to the disk and renamed over it, so that a crash at any moment
+    leaves the old state or the new one.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+
+    def load(self, key: str) -> State | None:
+        """The state saved last; None if there is none, or if it cannot be read: it is then set aside, never lost."""
+        path = self._path(key)
+        try:
+            state = json.loads(path.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            self.set_aside(key, str(error))
+            return None
+        if isinstance(state, dict):
+            return state
+        self.set_aside(key, "it holds no object")
+        return None
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Keep an unusable file under another name, for people."""
+        path = self._path(key)
+        kept = path.with_suffix(f".unusable-{time.time_ns()}")
+        logger.error("the saved state of %s cannot be used (%s); kept as %s, starting afresh", key, reason, kept)
+        path.rename(kept)
+
+    def save(self, key: str, state: State) -> None:
+        """Replace the state of `key`; blocks for the disk.
+
+        Raises:
+            OSError: the disk refused; the old state is still there.
+        """
+        path = self._path(key)
+        with tempfile.NamedTemporaryFile(
+            "w", dir=self._directory, prefix=".writing-", delete=False, encoding="utf-8"
+        ) as file:
+            try:
+                json.dump(state, file, separators=(",", ":"))
+                file.flush()
+                os.fsync(file.fileno())
+                Path(file.name).rename(path)
+            except BaseException:
+                Path(file.name).unlink(missing_ok=True)
+                raise
+        self._sync_directory()
+
+    def _sync_directory(self) -> None:
+        descriptor = os.open(self._directory, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+    def _path(self, key: str) -> Path:
+        return self._directory / f"{quote(key, safe='')}.json"
+
+
+class StateWriter:
+    """Saves what is marked as changed, one service at a time, always in its newest state.
+
+    A slow disk therefore delays neither proxies nor decisions, and what changed while it was being written is
+    written again.
+    """
+
+    def __init__(self, store: FileStore) -> None:
+        self._store = store
+        self._dirty: dict[str, Callable[[], State]] = {}
+        self._wake = asyncio.Event()
+        self.failures = 0
+
+    def changed(self, key: str, snapshot: Callable[[], State]) -> None:
+        """Have `snapshot` called and saved soon."""
+        self._dirty[key] = snapshot
+        self._wake.set()
+
+    async def run(self) -> None:
+        """Save until cancelled; what is then still unsaved is up to `flush`."""
+        while True:
+            await self._wake.wait()
+            self._wake.clear()
+            while self._dirty:
+                key, snapshot = self._take()
+                await asyncio.to_thread(self._save, key, snapshot())
+
+    def flush(self) -> None:
+        """Save everything that is unsaved, now."""
+        while self._dirty:
+            key, snapshot = self._take()
+            self._save(key, snapshot())
+
+    def _take(self) -> tuple[str, Callable[[], State]]:
+        key = next(iter(self._dirty))
+        return key, self._dirty.pop(key)
+
+    def _save(self, key: str, state: State) -> None:
+        try:
+            self._store.save(key, state)
+        except OSError as error:
+            self.failures += 1
+            logger.error("cannot save the state of %s: %s; a restart now would forget what was served", key, error)  # noqa: TRY400

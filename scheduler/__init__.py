@@ -1,0 +1,44 @@
+"""Decides which share of requests each flavour of a service answers, slot by slot, within an error budget.
+
+Pure: numbers in, a Decision out. No network, no clock, no threads, no Kubernetes. Times are Unix epoch seconds.
+"""
+
+from scheduler.controller import Controller
+from scheduler.counterfactual import Counterfactuals, counterfactuals, served_grams
+from scheduler.decision import Decision, Reasons
+from scheduler.forecast import CarbonHistory, Outlook
+from scheduler.ledger import Books, Ledger
+from scheduler.model import TOTAL_WEIGHT, Flavour, check_flavours, integer_weights
+from scheduler.planner import Plan, plan
+from scheduler.replay import ReplayResult, replay, settings_for
+from scheduler.settings import ControllerSettings
+from scheduler.state import ControllerState
+from scheduler.trace import Trace, TraceError, parse_flavours, parse_trace
+
+__all__ = [
+    "TOTAL_WEIGHT",
+    "Books",
+    "CarbonHistory",
+    "Controller",
+    "ControllerSettings",
+    "ControllerState",
+    "Counterfactuals",
+    "Decision",
+    "Flavour",
+    "Ledger",
+    "Outlook",
+    "Plan",
+    "Reasons",
+    "ReplayResult",
+    "Trace",
+    "TraceError",
+    "check_flavours",
+    "counterfactuals",
+    "integer_weights",
+    "parse_flavours",
+    "parse_trace",
+    "plan",
+    "replay",
+    "served_grams",
+    "settings_for",
+]
