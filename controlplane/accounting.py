@@ -23,7 +23,7 @@ class SlotRecord(BaseModel):
     Counts are fractions where a report spans two slots and is shared out between them.
     """
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     served: dict[str, float] = Field(default_factory=dict)
     failed: dict[str, float] = Field(default_factory=dict)
@@ -112,7 +112,7 @@ class Summary:
 class Account(BaseModel):
     """The records of one service on a grid of `slot_s` seconds aligned to the epoch, by slot number."""
 
-    model_config = ConfigDict(extra="forbid")
+    model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
     slot_s: float
     slots: dict[int, SlotRecord] = Field(default_factory=dict)

@@ -148,7 +148,7 @@ class Engine:
 
     def _begin(self, planned: Planned) -> ServiceSession:
         key = planned.spec.key
-        state = self._store.load(key)
+        state = self.writer.load(key)
         try:
             return ServiceSession.begin(planned.spec, planned.feed, state)
         except ValueError as error:

@@ -16,6 +16,8 @@ from xds import ClusterLoad, LoadReport
 
 _METRIC = f"named_metrics.{ENERGY_METRIC}"
 _SILENT_AFTER_INTERVALS = 5
+# One answer that takes a kilowatt-hour is a defect of the backend, or a lie.
+_MOST_J_PER_REQUEST = 3.6e6
 
 
 @dataclass(slots=True)
@@ -79,9 +81,8 @@ class Feedback:
 
 def _flavour_load(load: ClusterLoad) -> FlavourLoad:
     metered_requests, metered_j = load.metrics.get(_METRIC, (0, 0.0))
+    if not 0.0 <= metered_j <= _MOST_J_PER_REQUEST * metered_requests:  # NaN too; as if nothing had been metered
+        metered_requests, metered_j = 0, 0.0
     return FlavourLoad(
-        served=load.succeeded,
-        failed=load.failed,
-        metered_requests=metered_requests,
-        metered_j=max(metered_j, 0.0) if metered_j < float("inf") else 0.0,
+        served=load.succeeded, failed=load.failed, metered_requests=metered_requests, metered_j=metered_j
     )

@@ -101,7 +101,8 @@ class ServiceSession:
     def observe(self, loads: Mapping[str, FlavourLoad], *, until_s: float) -> None:
         """Enter what proxies report to have served since the last call, up to `until_s`."""
         counted_s = self.controller.state.accounted_until_s
-        self.account.add(loads, since_s=until_s if counted_s is None else counted_s, until_s=until_s)
+        since_s = until_s if counted_s is None else max(counted_s, self._kept_since_s(until_s))
+        self.account.add(loads, since_s=since_s, until_s=until_s)
         # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
         served = {name: load.served for name, load in loads.items()}
         self.controller.observe_requests(served, until_s=until_s)
@@ -145,9 +146,18 @@ class ServiceSession:
 
     def _close_command(self, now_s: float) -> None:
         if self.intent is not None and self._commanded_since_s is not None and now_s > self._commanded_since_s:
-            self.account.command(self.intent.weights, since_s=self._commanded_since_s, until_s=now_s)
+            since_s = max(self._commanded_since_s, self._kept_since_s(now_s))
+            self.account.command(self.intent.weights, since_s=since_s, until_s=now_s)
+
+    def _kept_since_s(self, now_s: float) -> float:
+        """The window before this one is kept too: late reports and people looking back still need it.
+
+        A clock that jumps, as on a machine that boots in 1970, must not open the slots of decades.
+        """
+        return self.window(now_s)[0] - self.spec.settings.window_s
 
     def _learn_carbon(self, now_s: float) -> None:
+        self.account.forget_before(self._kept_since_s(now_s))
         series = self.feed.series
         if series is None:
             return
@@ -156,8 +166,6 @@ class ServiceSession:
             for start_s, forecast, actual in _known_slots(series, before_s=now_s):
                 if actual is not None:
                     self.controller.observe_carbon(start_s, actual_g_per_kwh=actual, forecast_g_per_kwh=forecast)
-            # The window before this one is kept too: late reports and people looking back still need it.
-            self.account.forget_before(self.window(now_s)[0] - self.spec.settings.window_s)
         self.account.note_carbon(_known_slots(series, before_s=now_s))
 
     def _outlook(self, now_s: float) -> Outlook:

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from controlplane.accounting import Summary
+from controlplane.carbon import FeedStatus
 from controlplane.engine import Engine
 from controlplane.session import ServiceSession
 from xds import ProxyStatus
@@ -134,7 +135,9 @@ def _conditions(session: ServiceSession, now_s: float, summary: Summary) -> list
             "Deciding" if session.last_failure is None else "NoDecision",
             session.last_failure or "",
         ),
-        _condition("ForecastFresh", feed.state == "fresh", _FORECAST_REASONS[feed.state], feed.last_error or ""),
+        _condition(
+            "ForecastFresh", feed.state == "fresh", _FORECAST_REASONS[feed.state], _forecast_message(session, feed)
+        ),
     ]
     held = summary.mean_error is None or summary.mean_error <= session.spec.settings.max_error * (1 + 1e-9)
     found.append(_condition("BudgetHeld", held, "WithinBudget" if held else "OverBudget", ""))
@@ -143,6 +146,11 @@ def _conditions(session: ServiceSession, now_s: float, summary: Summary) -> list
         text = f"{unused}: a mix of the other flavours gives the same quality for less energy"
         found.append(_condition("AllFlavoursUseful", False, "OffHull", text))
     return found
+
+
+def _forecast_message(session: ServiceSession, feed: FeedStatus) -> str:
+    notes = session.feed.series.notes if session.feed.series else ()
+    return "; ".join(filter(None, (feed.last_error, *notes)))
 
 
 _FORECAST_REASONS = {"fresh": "Fresh", "stale": "LastGood", "none": "CarbonBlindMix"}

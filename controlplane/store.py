@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import json
 import logging
 import os
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +18,8 @@ from urllib.parse import quote
 logger = logging.getLogger(__name__)
 
 State = dict[str, Any]
+
+_LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
 
 
 class FileStore:
@@ -36,7 +40,7 @@ class FileStore:
             state = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             self.set_aside(key, str(error))
             return None
         if isinstance(state, dict):
@@ -79,7 +83,10 @@ class FileStore:
             os.close(descriptor)
 
     def _path(self, key: str) -> Path:
-        return self._directory / f"{quote(key, safe='')}.json"
+        name = quote(key, safe="")
+        if len(name) > _LONGEST_NAME:
+            name = f"{name[: _LONGEST_NAME - 64]}{hashlib.sha256(key.encode()).hexdigest()}"
+        return self._directory / f"{name}.json"
 
 
 class StateWriter:
@@ -93,6 +100,10 @@ class StateWriter:
         self._store = store
         self._dirty: dict[str, Callable[[], State]] = {}
         self._wake = asyncio.Event()
+        self._saving = threading.Lock()
+        self._taken = 0
+        self._in_hand: tuple[str, State] | None = None
+        self._saved: dict[str, int] = {}
         self.failures = 0
 
     def changed(self, key: str, snapshot: Callable[[], State]) -> None:
@@ -106,22 +117,38 @@ class StateWriter:
             await self._wake.wait()
             self._wake.clear()
             while self._dirty:
-                key, snapshot = self._take()
-                await asyncio.to_thread(self._save, key, snapshot())
+                key, number, snapshot = self._take()
+                state = snapshot()
+                self._in_hand = (key, state)
+                await asyncio.to_thread(self._save, key, number, state)
+                self._in_hand = None
+
+    def load(self, key: str) -> State | None:
+        """The newest state of `key`, also if it is still on its way to the disk."""
+        if (snapshot := self._dirty.get(key)) is not None:
+            return snapshot()
+        if self._in_hand is not None and self._in_hand[0] == key:
+            return self._in_hand[1]
+        return self._store.load(key)
 
     def flush(self) -> None:
         """Save everything that is unsaved, now."""
         while self._dirty:
-            key, snapshot = self._take()
-            self._save(key, snapshot())
+            key, number, snapshot = self._take()
+            self._save(key, number, snapshot())
 
-    def _take(self) -> tuple[str, Callable[[], State]]:
+    def _take(self) -> tuple[str, int, Callable[[], State]]:
         key = next(iter(self._dirty))
-        return key, self._dirty.pop(key)
+        self._taken += 1
+        return key, self._taken, self._dirty.pop(key)
 
-    def _save(self, key: str, state: State) -> None:
+    def _save(self, key: str, number: int, state: State) -> None:
         try:
-            self._store.save(key, state)
-        except OSError as error:
+            with self._saving:
+                # `flush` may overtake a write that waits in its thread; the older state must then not come last.
+                if number > self._saved.get(key, 0):
+                    self._store.save(key, state)
+                    self._saved[key] = number
+        except (OSError, ValueError) as error:
             self.failures += 1
             logger.error("cannot save the state of %s: %s; a restart now would forget what was served", key, error)  # noqa: TRY400

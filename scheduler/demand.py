@@ -68,9 +68,7 @@ class VolumeModel:
 
     def _closed(self) -> VolumeModel:
         """Learn from a slot that is fully counted: single reports are too short to tell noise from deviation."""
-        foreseen = self.slot_foreseen
-        if self.foreseen > 0.0:
-            foreseen *= self.matched / self.foreseen
+        foreseen = self.slot_foreseen * self.raw_ratio()
         deviation = abs(self.slot_seen / foreseen - 1.0) if foreseen > 0.0 else 0.0
         return replace(self, slot_seen=0.0, slot_foreseen=0.0, worst=max(self.worst, min(1.0, deviation)))
 
@@ -82,6 +80,10 @@ class VolumeModel:
         """Observed over foreseen volume, shrunk to 1 by `prior_slots` slots of prior, so that noise averages out."""
         prior = prior_slots * requests_per_slot
         return (prior + self.matched) / (prior + self.foreseen) if prior + self.foreseen > 0.0 else 1.0
+
+    def raw_ratio(self) -> float:
+        """Observed over foreseen volume as it stands; 1 before both are known."""
+        return self.matched / self.foreseen if self.foreseen > 0.0 else 1.0
 
     def rate_per_s(self) -> float:
         """Observed requests per second; 1 before anything was observed (only ratios matter then)."""
@@ -120,9 +122,9 @@ class Volume:
     """Requests expected in the rest of a window, after correction.
 
     `slots` (T,): in each slot from now on (the first and last may be cut); `in_flight`: answered since the last
-    counts; `step`: until counts come back; `later`: after that. The provider and the correction disagree
-    within `low` <= 1 <= `high`, as factors on all of these. `base_per_s` is the rate of this slot before
-    correction; `foreseen` says that it comes from a provider.
+    counts; `step`: until counts come back; `later`: after that. Factors `low` <= 1 <= `high` on all of these
+    reach from the least to the most of what the provider, the correction and the bare counts say. `base_per_s`
+    is the rate of this slot before correction; `foreseen` says that it comes from a provider.
     """
 
     slots: FloatArray
@@ -153,10 +155,12 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
     count = max(slot, outlook.slot_of(math.nextafter(window_end_s, -math.inf))) - first + 1
     foreseen = foreseen_requests(outlook, first=first, count=count)
     if foreseen is None:
-        base, ratio = np.full(count, model.rate_per_s() * outlook.slot_s), 1.0
+        base = np.full(count, model.rate_per_s() * outlook.slot_s)
+        ratio, raw = 1.0, 1.0
     else:
         base = foreseen
         ratio = model.ratio(requests_per_slot=float(base.mean()), prior_slots=prior_slots)
+        raw = model.raw_ratio()
     starts = outlook.start_s + np.arange(first, first + count) * outlook.slot_s
 
     def between(since_s: float, until_s: float) -> FloatArray:
@@ -169,8 +173,8 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
         in_flight=float(between(counted_s, now_s).sum()),
         step=float(between(now_s, step_end_s).sum()),
         later=float(between(step_end_s, window_end_s).sum()),
-        low=min(1.0, 1.0 / ratio),
-        high=max(1.0, 1.0 / ratio),
+        low=min(1.0, ratio, raw) / ratio,
+        high=max(1.0, ratio, raw) / ratio,
         base_per_s=float(base[slot - first]) / outlook.slot_s,
         foreseen=foreseen is not None,
     )

@@ -40,16 +40,16 @@ class Exposure:
 def error_ceiling(exposure: Exposure) -> float:
     """Largest mean error of the step that keeps the promise at both ends of its volume (one end is not enough).
 
-    A step that is expected to be empty may turn out not to be: it gets `max_error` at most.
+    A step that is expected to be empty may turn out not to be: it gets `max_error` at most, and the least error
+    (-inf) when in debt.
     """
-    ceilings = []
-    for step in exposure.step:
-        spare = exposure.allowance(step)
-        if step > 0.0:
-            ceilings.append(spare / step)
-        else:
-            ceilings.append(exposure.max_error if spare >= 0.0 else -math.inf)
-    return min(ceilings)
+    low, high = exposure.step
+    if high <= 0.0:
+        return exposure.max_error if exposure.allowance(0.0) >= 0.0 else -math.inf
+    ceiling = exposure.allowance(high) / high
+    if low > 0.0:
+        return min(ceiling, exposure.allowance(low) / low)
+    return ceiling if exposure.allowance(0.0) >= 0.0 else -math.inf
 
 
 def noise_ceiling(exposure: Exposure, *, planned: float, corners: FloatArray, sigmas: float) -> float:

@@ -43,11 +43,10 @@ def efficient_steps(*, error: FloatArray, grams: FloatArray) -> Steps:
         for _ in range(error.shape[1] - 1):
             more = error - at_error[:, None]
             slope = np.where(more > 0.0, (at_grams[:, None] - grams) / more, 0.0)
-            best = slope.max(axis=1)
+            at = slope.argmax(axis=1)
+            best = slope[slots, at]
             if not (best > 0.0).any():
                 break
-            # The farthest of equally steep options, so that no edge is split in two.
-            at = np.where((slope == best[:, None]) & (more > 0.0), more, -1.0).argmax(axis=1)
             worth = np.minimum(best, worth)  # rounding may not make a later edge look steeper
             targets.append(at)
             ratios.append(worth)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scheduler.controller import Controller, ControllerSettings
+from scheduler.controller import Controller
 from scheduler.counterfactual import counterfactuals, served_grams
 from scheduler.decision import Decision
 from scheduler.forecast import Outlook
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray
+from scheduler.settings import ControllerSettings
 from scheduler.trace import Trace
 
 

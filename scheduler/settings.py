@@ -13,8 +13,10 @@ class ControllerSettings:
     `max_error`: mean error (fraction) promised over each window of `window_s`, aligned to the epoch plus
     `window_offset_s`. `guard`: relative deviation of demand that must not break the promise (see
     scheduler.guard); None learns it from the deviations seen. `carbon_ar`: how much of the forecast's last error
-    is left a slot later. `volume_prior_slots`: see scheduler.demand. `sampling_sigmas`: deviations of sampling noise reserved in every step; 0 where requests
-    are split exactly.
+    is left a slot later. `volume_prior_slots`: see scheduler.demand. `sampling_sigmas`:
+    deviations of sampling noise reserved in every step; 0 where requests are split exactly.
+
+    Raises ValueError on values out of range.
     """
 
     max_error: float

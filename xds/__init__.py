@@ -1,6 +1,7 @@
 """Envoy's discovery protocol: resources, subscriptions, streams. Knows neither carbon nor Kubernetes."""
 
 from xds.codec import encode, pack
+from xds.delta import TypeStatus
 from xds.errors import BadRequestError, XdsError
 from xds.loadreport import ClusterLoad, LoadReport
 from xds.resource import Resource, ResourceKey, TypeUrl
@@ -18,6 +19,7 @@ __all__ = [
     "ResourceKey",
     "Snapshot",
     "SnapshotCache",
+    "TypeStatus",
     "TypeUrl",
     "XdsError",
     "XdsServer",

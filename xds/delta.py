@@ -1,8 +1,9 @@
 """One aggregated delta stream, without I/O: what to send next, in which order, and what the client made of it.
 
-A stream holds one subscription per type. Changes leave in the order of `TypeUrl`; deletions leave last and in the
-opposite order, once everything that might still refer to the deleted resource has been accepted ("make before
-break").
+A stream holds one subscription per type. Changes leave in the order of `TypeUrl`; deletions leave last, what refers
+before what it refers to, once everything that might still refer to the deleted resource has been accepted ("make
+before break"). What sends traffic somewhere (listeners, routes, runtime values) waits until the clusters and endpoints
+on their way have been answered.
 """
 
 from __future__ import annotations
@@ -15,7 +16,9 @@ from xds.snapshot import Publication
 from xds.subscription import Changes, DeltaSubscription, SubscriptionRequest
 
 _LEGACY_WILDCARD = frozenset({TypeUrl.LISTENER, TypeUrl.CLUSTER})
-_ORDER = {type_url: place for place, type_url in enumerate(TypeUrl)}
+# What refers stands before what it refers to: listeners name routes, routes clusters, clusters endpoints.
+_DELETION_ORDER = (TypeUrl.RUNTIME, TypeUrl.LISTENER, TypeUrl.ROUTE, TypeUrl.CLUSTER, TypeUrl.ENDPOINTS)
+_MADE_FIRST = (TypeUrl.CLUSTER, TypeUrl.ENDPOINTS)
 _NOTHING = Changes()
 _FRESH_ON_EVERY_STREAM = frozenset({TypeUrl.ENDPOINTS, TypeUrl.RUNTIME})
 
@@ -55,10 +58,6 @@ class _Type:
     in_flight: dict[str, str] = field(default_factory=dict)  # nonce -> label
     up_to_date: Mapping[str, str] | None = None  # the tokens for which nothing was left to say
 
-    @property
-    def settled(self) -> bool:
-        return not self.in_flight and self.status.nack is None
-
 
 class DeltaSession:
     """The state of one stream; it dies with it, nonces included."""
@@ -66,6 +65,8 @@ class DeltaSession:
     def __init__(self) -> None:
         self._types: dict[TypeUrl, _Type] = {}
         self._nonces = 0
+        self._unused_clusters = False
+        self._awaited_endpoints: set[str] = set()
 
     @property
     def status(self) -> Mapping[TypeUrl, TypeStatus]:
@@ -105,22 +106,41 @@ class DeltaSession:
         `deletions=False` holds all deletions back.
         """
         for type_url, held in self._in_order():
+            if type_url not in _MADE_FIRST and self._making():
+                return None
             changes = self._changes(held, publication.tokens[type_url]).without_deletions()
             if changes:
                 return self._send(type_url, held, changes, publication)
         if deletions:
-            for type_url, held in reversed(self._in_order()):
-                changes = self._changes(held, publication.tokens[type_url])
-                if changes and self._may_delete(type_url):
-                    return self._send(type_url, held, changes, publication)
+            return self._next_deletion(publication)
+        return None
+
+    def take_new_clusters(self) -> bool:
+        """Whether clusters that the client did not have are now complete, and not yet in use; true once."""
+        complete = self._unused_clusters and not self._awaited_endpoints and not self._making()
+        if complete:
+            self._unused_clusters = False
+        return complete
+
+    def _making(self) -> bool:
+        return any(self._types[type_url].in_flight for type_url in _MADE_FIRST if type_url in self._types)
+
+    def _next_deletion(self, publication: Publication) -> Response | None:
+        if any(held.in_flight for held in self._types.values()):
+            return None
+        for type_url in _DELETION_ORDER:
+            if (held := self._types.get(type_url)) is None:
+                continue
+            if changes := self._changes(held, publication.tokens[type_url]):
+                return self._send(type_url, held, changes, publication)
+            if held.status.nack is not None:
+                # The client still follows what it had, which may refer to anything further down. A deletion of this
+                # very type is another matter: it may be the cure.
+                return None
         return None
 
     def _in_order(self) -> list[tuple[TypeUrl, _Type]]:
         return [(type_url, self._types[type_url]) for type_url in TypeUrl if type_url in self._types]
-
-    def _may_delete(self, type_url: TypeUrl) -> bool:
-        """Whether everything that could refer to resources of this type has been accepted."""
-        return all(held.settled for other, held in self._in_order() if _ORDER[other] >= _ORDER[type_url])
 
     @staticmethod
     def _changes(held: _Type, tokens: Mapping[str, str]) -> Changes:
@@ -132,6 +152,7 @@ class DeltaSession:
         return changes
 
     def _send(self, type_url: TypeUrl, held: _Type, changes: Changes, publication: Publication) -> Response:
+        self._note_new(type_url, held, changes, publication)
         held.subscription.sent(changes, publication.tokens[type_url])
         self._nonces += 1
         nonce = str(self._nonces)
@@ -141,6 +162,17 @@ class DeltaSession:
         if type_url is TypeUrl.CLUSTER:
             self._resend_endpoints(resources)
         return Response(type_url, nonce, snapshot.label, resources, changes.absent + changes.deleted)
+
+    def _note_new(self, type_url: TypeUrl, held: _Type, changes: Changes, publication: Publication) -> None:
+        if type_url is TypeUrl.ENDPOINTS:
+            self._awaited_endpoints.difference_update(changes.send, changes.absent)
+        elif type_url is TypeUrl.CLUSTER:
+            clusters = publication.snapshot.resources(type_url)
+            for name in changes.send:
+                if not held.subscription.holds(name):
+                    self._unused_clusters = True
+                    needs = (key for key in clusters[name].needs if key.type_url is TypeUrl.ENDPOINTS)
+                    self._awaited_endpoints.update(key.name for key in needs)
 
     def _resend_endpoints(self, clusters: tuple[Resource, ...]) -> None:
         """A changed cluster waits (15 s by default) until it is given its endpoints again."""

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 
+from xds.errors import BadRequestError
 from xds.proto import wire_pb2
+
+Write = Callable[[wire_pb2.LoadStatsResponse], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,12 +71,47 @@ def _cluster_load(stats: wire_pb2.ClusterStats) -> ClusterLoad:
     )
 
 
-async def reports(
-    requests: AsyncIterator[wire_pb2.LoadStatsRequest],
-) -> AsyncIterator[LoadReport]:
-    """The reports on one stream; the node is named in the first request and may be missing from later ones."""
-    node_id = ""
-    async for request in requests:
-        node_id = request.node.id or node_id
-        if request.cluster_stats:
-            yield read_report(request, node_id=node_id)
+class LoadStreams:
+    """The open load report streams by node, and when their counting begins.
+
+    Envoy counts a cluster only from the beginning of a period after the cluster has appeared: what it serves until
+    then is in no report (Envoy 1.40, `LoadStatsReporter::startLoadReportPeriod`; ten seconds' worth at the usual
+    interval). A response begins a new period at once and keeps the counts of clusters already known, so one is sent
+    whenever a proxy has got new clusters, before anything sends traffic to them.
+    """
+
+    def __init__(self, report_every_s: float) -> None:
+        self._begin = wire_pb2.LoadStatsResponse(send_all_clusters=True)
+        self._begin.load_reporting_interval.FromNanoseconds(round(report_every_s * 1e9))
+        self._writers: dict[str, set[Write]] = {}
+
+    async def begin_period(self, node_id: str) -> None:
+        """Have a node count from now on what it did not count before."""
+        for write in tuple(self._writers.get(node_id, ())):
+            await write(self._begin)
+
+    async def reports(
+        self, requests: AsyncIterator[wire_pb2.LoadStatsRequest], write: Write
+    ) -> AsyncIterator[LoadReport]:
+        """The reports on one stream; the node is named in the first request and may be missing from later ones.
+
+        Raises:
+            BadRequestError: the first request names no node.
+        """
+        node_id = ""
+        writers: set[Write] = set()
+        try:
+            async for request in requests:
+                if not node_id:
+                    if not request.node.id:
+                        raise BadRequestError("the first request on a load report stream must carry node.id")
+                    node_id = request.node.id
+                    writers = self._writers.setdefault(node_id, set())
+                    writers.add(write)
+                    await write(self._begin)
+                if request.cluster_stats:
+                    yield read_report(request, node_id=node_id)
+        finally:
+            writers.discard(write)
+            if node_id and not writers:
+                self._writers.pop(node_id, None)

@@ -11,7 +11,7 @@ import grpc.aio
 from google.protobuf.message import Message
 
 from xds.errors import BadRequestError
-from xds.loadreport import LoadReport, reports
+from xds.loadreport import LoadReport, LoadStreams
 from xds.proto import wire_pb2
 from xds.snapshot import SnapshotCache
 from xds.stream import DeltaStream
@@ -53,9 +53,9 @@ class XdsServer:
         if report_every_s <= 0:
             raise ValueError("report_every_s must be above 0: at 0 Envoy reports without pause")
         self.registry = SyncRegistry()
+        self._load_streams = LoadStreams(report_every_s)
         self._cache = cache
         self._on_report = on_report
-        self._report_every_s = report_every_s
         self._server = grpc.aio.server(options=_options(max_age_s))
         self._server.add_generic_rpc_handlers(
             (
@@ -100,7 +100,10 @@ class XdsServer:
             self.registry.counters.refused_streams += 1
             await context.abort(grpc.StatusCode.UNAVAILABLE, "nothing to serve yet, come again")
         try:
-            await DeltaStream(_GrpcPeer(context), self._cache, self.registry).serve()
+            stream = DeltaStream(
+                _GrpcPeer(context), self._cache, self.registry, on_new_clusters=self._load_streams.begin_period
+            )
+            await stream.serve()
         except BadRequestError as error:
             self.registry.counters.refused_streams += 1
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
@@ -109,14 +112,12 @@ class XdsServer:
         self,
         requests: AsyncIterator[wire_pb2.LoadStatsRequest],
         context: grpc.aio.ServicerContext[wire_pb2.LoadStatsRequest, wire_pb2.LoadStatsResponse],
-    ) -> AsyncIterator[wire_pb2.LoadStatsResponse]:
-        answer = wire_pb2.LoadStatsResponse(send_all_clusters=True)
-        answer.load_reporting_interval.FromNanoseconds(round(self._report_every_s * 1e9))
-        yield answer
-        async for report in reports(requests):
-            if not report.node_id:
-                await context.abort(grpc.StatusCode.INVALID_ARGUMENT, "a load report must carry node.id")
-            self._on_report(report)
+    ) -> None:
+        try:
+            async for report in self._load_streams.reports(requests, context.write):
+                self._on_report(report)
+        except BadRequestError as error:
+            await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))
 
 
 class _GrpcPeer:

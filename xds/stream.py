@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Awaitable, Callable
 from typing import Protocol
 
 from xds.delta import DeltaSession, Response
@@ -20,6 +21,10 @@ logger = logging.getLogger(__name__)
 # refers to, so nothing is deleted in the first moments of a stream.
 _DELETIONS_AFTER_S = 0.25
 _MAX_UNREAD_REQUESTS = 64
+
+
+# Awaited with a proxy's node id when clusters it did not have are complete, before anything sends traffic to them.
+OnNewClusters = Callable[[str], Awaitable[None]]
 
 
 class Peer(Protocol):
@@ -39,10 +44,13 @@ class DeltaStream:
     moment the previous one has been accepted by the transport.
     """
 
-    def __init__(self, peer: Peer, cache: SnapshotCache, registry: SyncRegistry) -> None:
+    def __init__(
+        self, peer: Peer, cache: SnapshotCache, registry: SyncRegistry, *, on_new_clusters: OnNewClusters
+    ) -> None:
         self._peer = peer
         self._cache = cache
         self._registry = registry
+        self._on_new_clusters = on_new_clusters
         self._session = DeltaSession()
         self._unread: asyncio.Queue[wire_pb2.DeltaDiscoveryRequest] = asyncio.Queue(_MAX_UNREAD_REQUESTS)
         self._wake = asyncio.Event()
@@ -72,10 +80,13 @@ class DeltaStream:
     async def _converse(self, reader: asyncio.Future[None]) -> None:
         loop = asyncio.get_running_loop()
         deletions_from = loop.time() + _DELETIONS_AFTER_S
-        while not (reader.done() and self._unread.empty()):
+        while True:
             self._wake.clear()
             early = loop.time() < deletions_from
             await self._push(deletions=not early)
+            # After the push and not before: the reader's end may be what `clear` has just wiped out.
+            if reader.done() and self._unread.empty():
+                return
             try:
                 async with asyncio.timeout_at(deletions_from if early else None):
                     await self._wake.wait()
@@ -87,6 +98,8 @@ class DeltaStream:
             # Between any two responses: an acceptance may free a deletion, an unsubscription may save a response.
             while not self._unread.empty():
                 self._take(self._unread.get_nowait())
+            if self._session.take_new_clusters():
+                await self._on_new_clusters(self._node_id)
             publication = self._cache.current
             response = self._session.next(publication, deletions=deletions) if publication else None
             if response is None:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 
 WILDCARD = "*"
+_STALE = ""  # the token of what a client holds and must be sent again; no resource has it
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,6 +73,10 @@ class DeltaSubscription:
         """Whether the client is subscribed to `name`."""
         return self._wildcard or name in self._names
 
+    def holds(self, name: str) -> bool:
+        """Whether the client has some version of `name`, as far as we know."""
+        return name in self._known
+
     def request(self, request: SubscriptionRequest) -> None:
         """Take a client's request; what it asks for comes out of the next `changes`."""
         first, self._opened = not self._opened, True
@@ -87,7 +92,8 @@ class DeltaSubscription:
                 self._asked.pop(name, None)
 
     def _open(self, request: SubscriptionRequest) -> None:
-        self._known = dict(request.initial_versions)
+        held = request.initial_versions
+        self._known = dict(held) if self._trust_initial else dict.fromkeys(held, _STALE)
         if self._legacy_wildcard and not request.subscribe and not request.unsubscribe:
             self._subscribe(WILDCARD)
 
@@ -113,9 +119,8 @@ class DeltaSubscription:
             self._asked = {asked: None for asked in self._asked if asked in self._names}
 
     def resend(self, names: Iterable[str]) -> None:
-        """Forget that the client has `names`, so that those it wants are sent again."""
-        for name in names:
-            self._known.pop(name, None)
+        """Send those of `names` again that the client has. It still has them: should they vanish, it is told so."""
+        self._known.update((name, _STALE) for name in names if name in self._known)
 
     def changes(self, tokens: Mapping[str, str]) -> Changes:
         """What the client lacks, where `tokens` maps every existing name to its token. Changes nothing."""

@@ -51,13 +51,14 @@ class FileSource:
         """Return the trace as known at `now_s`.
 
         Raises:
-            TemporarySourceError: the file cannot be read, or the trace does not cover `now_s`.
+            TemporarySourceError: the file cannot be read, or the trace has no value for `now_s` yet.
             PermanentSourceError: the file is no trace, is larger than 50 MB, or cannot be repeated by whole days.
         """
         trace = await asyncio.to_thread(self._current)
         first, indices = self._placed(trace, now_s=now_s)
         series = self._series(trace, first=first, indices=indices, now_s=now_s)
-        if not series.covers(now_s):
+        # After its end a trace still tells what its last slots turned out to be.
+        if now_s < series.end_s and not series.covers(now_s):
             raise TemporarySourceError(f"{self._path} has no value for now", source=self.name)
         return series
 
@@ -119,13 +120,15 @@ class FileSource:
             forecast_g_per_kwh=np.where(indices < 0, np.nan, recorded[indices]),
             actual_g_per_kwh=actual,
             issued_at_s=now_s,
-            notes=self._notes(trace),
+            notes=self._notes(trace, ended=now_s >= start_s + indices.size * trace.slot_s),
         )
 
-    def _notes(self, trace: Trace) -> tuple[str, ...]:
+    def _notes(self, trace: Trace, *, ended: bool) -> tuple[str, ...]:
         notes = [f"bridged {text}" for text in trace.bridged]
         if trace.carbon_forecast is None:
             notes.append("no forecast column: the recorded values stand in for the forecast")
         if self._repeat:
             notes.append("recorded trace replayed")
+        if ended:
+            notes.append("the trace has ended")
         return tuple(notes)

@@ -38,7 +38,8 @@ def draw(outcome: DemoOutcome, path: Path) -> None:
     saving = outcome.summary.saving_vs_always_best_pct
     if gain is not None and saving is not None:
         figure.suptitle(
-            f"{saving:.1f} % less than always best, of which {gain:.1f} % over the carbon-blind mix of equal quality"
+            f"{saving:.1f} % less emitted than always best; "
+            f"{gain:.1f} % less than the carbon-blind mix of equal quality"
         )
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -53,7 +54,7 @@ def _carbon(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
         axis.stairs(known, edges, baseline=None, color="#444444", linestyle=style, label=name)
     axis.set_ylabel("carbon intensity\ng CO2e/kWh")
     axis.set_ylim(bottom=0)
-    axis.legend(loc="upper left", frameon=False, ncols=2)
+    _legend(axis)
 
 
 def _split(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
@@ -71,7 +72,7 @@ def _split(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
         axis.stairs(commanded[place + 1], edges, baseline=None, color="black", linewidth=1.4, label=label)
     axis.set_ylabel("share of requests, %\n(filled: measured)")
     axis.set_ylim(0, 100)
-    axis.legend(loc="lower left", ncols=len(names) + 1, framealpha=0.9)
+    _legend(axis)
 
 
 def _stacked(shares: list[list[float]]) -> list[list[float]]:
@@ -93,4 +94,9 @@ def _budget(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
     axis.axhline(100, color="black", linewidth=1)
     axis.set_ylabel("error budget of the day, %")
     axis.set_ylim(0, 108)
-    axis.legend(loc="upper left", frameon=False)
+    _legend(axis)
+
+
+def _legend(axis: Axes) -> None:
+    """Above the panel: inside, it would cover some of the day."""
+    axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, frameon=False, borderaxespad=0.2)

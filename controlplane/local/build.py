@@ -43,10 +43,11 @@ def planned_services(settings: config.Config, feeds: Feeds, *, clock_speed: floa
     """Every service with its feed; `clock_speed` is that of the engine's clock.
 
     Raises:
-        ConfigError: a file that is named cannot be used.
+        ConfigError: a file that is named cannot be used, or values do not go together.
     """
+    valid_for_s = settings.gateway.ttl * clock_speed
     return [
-        Planned(_spec(service, valid_for_s=settings.gateway.ttl * clock_speed), feeds.get(service.carbon))
+        Planned(_checked_spec(service, valid_for_s=valid_for_s), feeds.get(service.carbon))
         for service in settings.services
     ]
 
@@ -55,6 +56,13 @@ def endpoint(address: str) -> Endpoint:
     """`address:port`, already checked, in two parts."""
     host, _, port = address.rpartition(":")
     return Endpoint(host.removeprefix("[").removesuffix("]"), int(port))
+
+
+def _checked_spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
+    try:
+        return _spec(service, valid_for_s=valid_for_s)
+    except ValueError as error:
+        raise ConfigError(f"service {service.namespace}/{service.name}: {error}") from error
 
 
 def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:

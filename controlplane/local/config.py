@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Hashable, Iterator
+from collections.abc import Hashable, Iterator, Sequence
 from datetime import timedelta
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Strict,
+    ValidationError,
+    model_validator,
+)
 
 _MAX_BYTES = 4 * 1024 * 1024
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ms|s|m|h|d)")
+_MAX_SHOWN = 120
+_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+_LONGEST_S = 366 * 86400.0
+_MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
 class ConfigError(Exception):
@@ -33,14 +45,16 @@ def _duration(value: object) -> float:
 
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
-    bare = host.removeprefix("[").removesuffix("]")
+    bracketed = host.startswith("[") and host.endswith("]")
+    bare = host[1:-1] if bracketed else host
     try:
-        ip_address(bare)
+        # Without brackets nobody can tell the end of an IPv6 address from a port; a zone (%eth0) Envoy does not take.
+        literal = "%" not in bare and bracketed == (ip_address(bare).version == 6)
     except ValueError:
-        raise ValueError(
-            "must be ADDRESS:PORT with a literal IP address, such as 127.0.0.1:8080 or [::1]:8080"
-        ) from None
-    if not (port.isascii() and port.isdigit() and 0 < int(port) < 65536):
+        literal = False
+    if not literal:
+        raise ValueError("must be ADDRESS:PORT with a literal IP address, such as 127.0.0.1:8080 or [::1]:8080")
+    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
         raise ValueError("must end in a port from 1 to 65535")
     return value
 
@@ -51,7 +65,24 @@ def _dns_label(value: str) -> str:
     return value
 
 
-Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+def _not_empty(values: tuple[object, ...]) -> tuple[object, ...]:
+    # Not a minimum length: pydantic counts what is left when invalid items are gone, and would complain twice.
+    if not values:
+        raise ValueError("must not be empty")
+    return values
+
+
+def _doubled(values: Sequence[str]) -> list[str]:
+    return sorted({value for value in values if values.count(value) > 1})
+
+
+NonEmpty = AfterValidator(_not_empty)
+# YAML's `yes` and '4' are not numbers, however willing a converter may be.
+Number = Annotated[float, Strict()]
+Whole = Annotated[int, Strict()]
+Flag = Annotated[bool, Strict()]
+Percent = Annotated[Number, Field(ge=0, le=100)]
+Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=_LONGEST_S)]
 Address = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_dns_label)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[A-Za-z0-9_.-]+)$")]
@@ -68,7 +99,7 @@ class Gateway(_Section):
     refresh: Seconds = 10.0
     ttl: Seconds = 30.0
     report_every: Seconds = 10.0
-    concurrency: Annotated[int, Field(ge=1, le=256)] = 2
+    concurrency: Annotated[Whole, Field(ge=1, le=256)] = 2
 
     @model_validator(mode="after")
     def _ttl_outlives_refresh(self) -> Self:
@@ -88,14 +119,14 @@ class FileCarbon(_Section):
 
     source: Literal["file"]
     path: Path
-    repeat: bool = False
+    repeat: Flag = False
 
 
 class GbCarbon(_Section):
     """The GB Carbon Intensity API: national unless a region or postcode is named."""
 
     source: Literal["gb"]
-    region_id: Annotated[int, Field(ge=1, le=17)] | None = None
+    region_id: Annotated[Whole, Field(ge=1, le=17)] | None = None
     postcode: Annotated[str, Field(min_length=2, max_length=4)] | None = None
     base_url: Annotated[str, Field(pattern=r"^https?://")] = "https://api.carbonintensity.org.uk"
 
@@ -113,24 +144,24 @@ class Demand(_Section):
     """A recorded pattern of requests: a CSV with a requests_forecast (or requests_actual) column."""
 
     path: Path
-    scale: Annotated[float, Field(gt=0)] = 1.0
+    scale: Annotated[Number, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
 class Budget(_Section):
     """The promise: over each window, the mean error of all answers stays at or below this."""
 
-    max_error_pct: Annotated[float, Field(ge=0, le=100)]
+    max_error_pct: Percent
     window: Seconds = 86_400.0
-    guard_pct: Annotated[float, Field(ge=0, le=100)] | None = None
+    guard_pct: Percent | None = None
 
 
 class Flavour(_Section):
     """One way to answer, with its quality and its energy."""
 
     name: Name
-    precision_pct: Annotated[float, Field(ge=0, le=100)]
-    energy_j: Annotated[float, Field(ge=0, allow_inf_nan=False)]
-    endpoints: Annotated[tuple[Address, ...], Field(min_length=1)]
+    precision_pct: Percent
+    energy_j: Annotated[Number, Field(ge=0, allow_inf_nan=False)]
+    endpoints: Annotated[tuple[Address, ...], NonEmpty]
 
 
 class Service(_Section):
@@ -138,19 +169,23 @@ class Service(_Section):
 
     name: Name
     namespace: Name = "default"
-    hosts: Annotated[tuple[Host, ...], Field(min_length=1)] = ("*",)
+    hosts: Annotated[tuple[Host, ...], NonEmpty] = ("*",)
     timeout: Seconds = 15.0
     budget: Budget
     carbon: Carbon
     demand: Demand | None = None
-    flavours: Annotated[tuple[Flavour, ...], Field(min_length=1)]
+    flavours: Annotated[tuple[Flavour, ...], NonEmpty]
 
     @model_validator(mode="after")
-    def _distinct_flavours(self) -> Self:
-        for what in ("name", "precision_pct"):
-            values = [getattr(flavour, what) for flavour in self.flavours]
-            if len(set(values)) < len(values):
-                raise ValueError(f"two flavours have the same {what}")
+    def _distinct(self) -> Self:
+        for what, values in (
+            ("two flavours have the same name", [flavour.name for flavour in self.flavours]),
+            # Six digits, as the header that pins a flavour has them.
+            ("two flavours have the same precision_pct", [f"{flavour.precision_pct:g}" for flavour in self.flavours]),
+            ("hosts names twice", [host.lower() for host in self.hosts]),
+        ):
+            if doubled := _doubled(values):
+                raise ValueError(f"{what}: {', '.join(doubled)}")
         return self
 
 
@@ -160,14 +195,14 @@ class Config(_Section):
     gateway: Gateway = Gateway()
     status: Status = Status()
     state_dir: Path = Path(".carbonrouter")
-    services: Annotated[tuple[Service, ...], Field(min_length=1)]
+    services: Annotated[tuple[Service, ...], NonEmpty]
 
     @model_validator(mode="after")
     def _distinct_services(self) -> Self:
         keys = [f"{service.namespace}/{service.name}" for service in self.services]
-        hosts = [host for service in self.services for host in set(service.hosts)]
+        hosts = [host.lower() for service in self.services for host in service.hosts]
         for what, values in (("name", keys), ("host", hosts)):
-            if doubled := sorted({value for value in values if values.count(value) > 1}):
+            if doubled := _doubled(values):
                 raise ValueError(f"two services have the same {what}: {', '.join(doubled)}")
         return self
 
@@ -187,7 +222,7 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB")
     try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader that refuses doubled keys
-    except (yaml.YAMLError, UnicodeDecodeError, RecursionError) as error:
+    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2024-13-45, a number of 5,000 digits
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: must hold a mapping with at least `services`")
@@ -204,11 +239,19 @@ class _UniqueKeyLoader(yaml.SafeLoader):
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Hashable, Any]:
         seen: set[object] = set()
         for key_node, _ in node.value:
+            if key_node.tag == _MERGE_TAG:
+                raise _refused("merge keys (<<) are not supported", key_node)
             key = self.construct_object(key_node, deep=True)
-            if isinstance(key, Hashable) and key in seen:
-                raise yaml.constructor.ConstructorError(None, None, f"key {key!r} stands twice", key_node.start_mark)
+            if not isinstance(key, Hashable):
+                raise _refused("a list or mapping cannot be a key", key_node)
+            if key in seen:
+                raise _refused(f"key {key!r} stands twice", key_node)
             seen.add(key)
         return super().construct_mapping(node, deep=deep)
+
+
+def _refused(reason: str, node: yaml.Node) -> yaml.YAMLError:
+    return yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
 
 
 def _resolved(config: Config, folder: Path) -> Config:
@@ -231,7 +274,7 @@ def _resolved(config: Config, folder: Path) -> Config:
 def _explain(error: ValidationError) -> Iterator[str]:
     for problem in error.errors(include_url=False):
         location = _location(problem["loc"])
-        message = problem["msg"].removeprefix("Value error, ").removeprefix("Input ").replace("Input should", "should")
+        message = _MESSAGES.get(problem["type"]) or problem["msg"].removeprefix("Value error, ").removeprefix("Input ")
         if problem["type"] == "extra_forbidden":
             yield f"{location}: unknown key{_suggestion(problem['loc'])}"
         elif problem["type"] == "missing":
@@ -239,21 +282,51 @@ def _explain(error: ValidationError) -> Iterator[str]:
         elif isinstance(problem["input"], dict | list | tuple | BaseModel):
             yield f"{location}: {message}"
         else:
-            yield f"{location}: {problem['input']!r}: {message}"
+            yield f"{location}: {_short(problem['input'])}: {message}"
+
+
+_MESSAGES = {
+    "tuple_type": "must be a list",
+    "model_type": "must be a mapping",
+    "union_tag_not_found": "must be a mapping with `source`: file or gb",
+    "union_tag_invalid": "`source` must be file or gb",
+    "model_attributes_type": "must be a mapping with `source`: file or gb",
+    "invalid_key": "must be text",
+}
+
+
+def _short(value: object) -> str:
+    try:
+        text = repr(value)
+    except ValueError:  # Python refuses to print a number of more than 4,300 digits
+        text = "a number of thousands of digits"
+    return text if len(text) <= _MAX_SHOWN else f"{text[:_MAX_SHOWN]}..."
 
 
 def _location(parts: tuple[int | str, ...]) -> str:
     text = ""
-    for part in parts:
-        if isinstance(part, int):
+    for before, part in zip((None, *parts), parts, strict=False):
+        if isinstance(part, int) and text:
             text += f"[{part}]"
-        elif part not in ("file", "gb"):  # pydantic names the branch of the union taken
-            text += f".{part}" if text else part
+        elif before != "carbon":  # after that pydantic names the branch of the union taken
+            text += f".{part}" if text else str(part)
     return text or "(top level)"
 
 
+_SECTIONS: dict[str, type[_Section]] = {
+    "gateway": Gateway,
+    "status": Status,
+    "services": Service,
+    "budget": Budget,
+    "flavours": Flavour,
+    "file": FileCarbon,
+    "gb": GbCarbon,
+    "demand": Demand,
+}
+
+
 def _suggestion(location: tuple[int | str, ...]) -> str:
-    sections = (Config, Gateway, Status, Service, Budget, Flavour, FileCarbon, GbCarbon, Demand)
-    known = {name for section in sections for name in section.model_fields}
+    sections = [part for part in location[:-1] if isinstance(part, str)]
+    known = (_SECTIONS[sections[-1]] if sections else Config).model_fields
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
-    return f"; did you mean {close[0]}?" if close else ""
+    return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -140,6 +140,7 @@ class EnvoyProcess:
             return
         await _drain(self._bootstrap.admin_socket)
         await stop_process(self._process)
+        _alive(self._process)  # reaps our own child
         self._files.record.unlink(missing_ok=True)
 
     def _spawn(self) -> None:

@@ -2,17 +2,18 @@
 
 The client is written from the protocol text
 (https://www.envoyproxy.io/docs/envoy/latest/api-docs/xds_protocol#incremental-xds), not from our code: it keeps a view
-per type, drops what it unsubscribes, ignores what it did not ask for, and on rejection keeps what it had. Between it and
-the session lie two queues, so that requests and responses cross.
+per type, drops what it unsubscribes, ignores what it did not ask for, and on rejection keeps what it had. Between it
+and the session lie two queues, so that requests and responses cross.
 """
 
 from collections import deque
 from dataclasses import dataclass, field
 
-from hypothesis import HealthCheck, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
+from tests.support.properties import deterministic
 from tests.xds.worlds import CLUSTER, ENDPOINTS, LISTENER, REFERS_TO, ROUTE, RUNTIME, resource
 from xds import ResourceKey, Snapshot, SnapshotCache, TypeUrl
 from xds.delta import DeltaSession, Response
@@ -35,10 +36,13 @@ HAPPENINGS = [
     *("server takes", "server sends everything", "accept") * 4,
     *("server sends, deletions later", "reject"),
     "say nothing",
+    "the world changes",
 ]
 
 types = st.sampled_from(MAKE_ORDER)
-names = st.sampled_from(["a", "b", "c"])
+names = st.sampled_from(["a", "b"])
+Edit = tuple[str, TypeUrl, str]
+change_sets = st.lists(st.tuples(st.sampled_from(["set", "set", "remove"]), types, names), max_size=6)
 Version = str | None  # None: gone
 
 
@@ -127,16 +131,16 @@ class Stream(RuleBasedStateMachine):
             self.subscribe(CLUSTER, "*")
             self.subscribe(LISTENER, "*")
             for type_url in (ENDPOINTS, ROUTE, RUNTIME):
-                self.ask(type_url, subscribe=("a",))
+                self.ask(type_url, subscribe=("a", "b"))
             self.deliver_everything()
 
     # --- the world
 
-    @rule(edits=st.lists(st.tuples(st.booleans(), types, names), max_size=4))
-    def publish_change_set(self, edits: list[tuple[bool, TypeUrl, str]]) -> None:
+    @rule(edits=change_sets)
+    def publish_change_set(self, edits: list[Edit]) -> None:
         """Several edits are one change set; none at all is a heartbeat."""
-        for remove, type_url, name in edits:
-            (self.remove_resource if remove else self.set_resource)(type_url, name)
+        for kind, type_url, name in edits:
+            (self.remove_resource if kind == "remove" else self.set_resource)(type_url, name)
         self.publish()
 
     def set_resource(self, type_url: TypeUrl, name: str) -> None:
@@ -262,11 +266,17 @@ class Stream(RuleBasedStateMachine):
 
     # --- the server
 
-    @rule(happenings=st.lists(st.sampled_from(HAPPENINGS), min_size=1, max_size=25), also=st.none() | names)
-    def time_passes(self, happenings: list[str], also: str | None) -> None:
-        """Both ends do what they can, in any order, so that messages cross."""
+    @rule(
+        happenings=st.lists(st.sampled_from(HAPPENINGS), min_size=4, max_size=30),
+        edits=change_sets,
+        also=st.none() | names,
+    )
+    def time_passes(self, happenings: list[str], edits: list[Edit], also: str | None) -> None:
+        """Both ends do what they can, in any order, so that messages cross; meanwhile the world may change."""
         for happening in happenings:
-            if happening.startswith("server sends"):
+            if happening == "the world changes":
+                self.publish_change_set(edits)
+            elif happening.startswith("server sends"):
                 self.server_sends(deletions=happening.endswith("everything"))
             elif happening == "server takes":
                 if self.requests:
@@ -433,7 +443,5 @@ class Stream(RuleBasedStateMachine):
             assert client.view == {name: each.version for name, each in existing.items() if client.wants(name)}
 
 
-Stream.TestCase.settings = settings(
-    max_examples=250, stateful_step_count=50, deadline=None, derandomize=True, suppress_health_check=list(HealthCheck)
-)
+Stream.TestCase.settings = settings(deterministic, max_examples=300, stateful_step_count=50)
 TestStream = Stream.TestCase

@@ -36,7 +36,7 @@ def envoy_snapshot(gateway: Gateway, intents: Sequence[RoutingIntent], *, label:
     """What Envoy must be told for `intents` to hold. Pure; what depends on a topology alone is computed once.
 
     Raises:
-        IntentError: two services claim one host.
+        IntentError: a host is claimed twice; Envoy would then reject the routes of all services.
     """
     _check_hosts(intent.topology for intent in intents)
     parts = [_service_parts(intent.topology) for intent in intents]
@@ -73,9 +73,11 @@ def _routes_resource(parts: Sequence[_ServiceParts]) -> Resource:
 
 
 def _check_hosts(topologies: Iterable[Topology]) -> None:
+    """Envoy refuses all routes of all services if one host stands twice, and compares hosts in lower case."""
     owners: dict[str, str] = {}
     for topology in topologies:
         service = f"{topology.namespace}/{topology.service}"
         for host in topology.hosts:
-            if (owner := owners.setdefault(host, service)) != service:
-                raise IntentError(f"host {host!r} is claimed by both {owner} and {service}")
+            if (owner := owners.get(host.lower())) is not None:
+                raise IntentError(f"host {host!r} is claimed twice, by {owner} and by {service}")
+            owners[host.lower()] = service

@@ -1,0 +1,315 @@
+"""What is told over HTTP: metrics for scrapers, status that is strict JSON, and both the session's own numbers."""
+
+from __future__ import annotations
+
+import json
+import math
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client import generate_latest
+from prometheus_client.parser import text_string_to_metric_families
+
+from controlplane.api.app import create_app
+from controlplane.api.server import serving
+from controlplane.intent import Endpoint
+from controlplane.metrics import registry_for
+from controlplane.status import engine_status
+from tests.controlplane.fakes import DAY_S, SLOT_S, World, carbon_series, cluster, load_report, service_spec
+from tests.support.ports import free_port
+from xds import ClusterLoad, ProxyStatus, SnapshotCache, TypeStatus, TypeUrl, XdsServer
+
+ENERGY = "named_metrics.energy_j"
+SHOP = {"namespace": "default", "service": "shop"}
+
+
+@pytest.fixture
+def world(tmp_path) -> World:
+    return World(tmp_path / "state")
+
+
+@pytest.fixture
+async def server(world) -> XdsServer:
+    return XdsServer(SnapshotCache(), on_report=world.engine.on_report)
+
+
+async def a_busy_hour(world: World) -> None:
+    world.configure(service_spec(), service_spec(service="other"))
+    world.source.outcome = carbon_series([300.0] * 24 + [80.0] * 24, actual=[310.0])
+    await world.feed.refresh()
+    for _ in range(3):
+        world.engine.tick()
+        world.clock.time_s += 1300.0
+        fast = ClusterLoad(succeeded=40, failed=3, metrics={ENERGY: (10, 12.5)})
+        world.engine.on_report(load_report({cluster("best"): 160, cluster("fast"): fast}))
+    world.engine.tick()
+
+
+def samples(world: World, server: XdsServer) -> dict[str, list[tuple[dict[str, str], float]]]:
+    found: dict[str, list[tuple[dict[str, str], float]]] = {}
+    registry = registry_for(world.engine, server, envoy_restarts=lambda: 4)
+    for family in text_string_to_metric_families(generate_latest(registry).decode()):
+        for sample in family.samples:
+            found.setdefault(sample.name, []).append((sample.labels, sample.value))
+    return found
+
+
+def value(found: dict[str, list[tuple[dict[str, str], float]]], name: str, **labels: str) -> float:
+    [match] = [number for having, number in found[name] if having == labels]
+    return match
+
+
+@pytest.mark.parametrize("busy", [False, True], ids=["nothing configured", "busy"])
+async def test_every_metric_has_a_sound_name_help_and_type(world, server, busy):
+    if busy:
+        await a_busy_hour(world)
+    registry = registry_for(world.engine, server, envoy_restarts=lambda: 0)
+    families = list(text_string_to_metric_families(generate_latest(registry).decode()))
+    assert len(families) >= 20
+    for family in families:
+        assert family.name.startswith("carbonrouter_")
+        assert family.documentation.endswith(".")
+        assert family.type in {"gauge", "counter"}
+        assert "_total" not in family.name
+        for sample in family.samples:
+            assert sample.name.endswith("_total") == (family.type == "counter")
+            assert math.isfinite(sample.value)
+    names = [family.name for family in families]
+    assert len(set(names)) == len(names)
+
+
+async def test_metrics_are_the_sessions_numbers(world, server):
+    await a_busy_hour(world)
+    found = samples(world, server)
+    session = world.session
+    for name, weight in world.weights.items():
+        assert value(found, "carbonrouter_flavour_weight", **SHOP, flavour=name) == weight
+    assert value(found, "carbonrouter_schedule_valid_until_timestamp_seconds", **SHOP) == session.intent.valid_until_s
+    assert value(found, "carbonrouter_decision_failures_total", **SHOP) == 0
+    assert value(found, "carbonrouter_requests_total", **SHOP, flavour="best") == 480
+    assert value(found, "carbonrouter_requests_total", **SHOP, flavour="fast") == 120
+    assert value(found, "carbonrouter_failed_attempts_total", **SHOP, flavour="fast") == 9
+    assert value(found, "carbonrouter_reported_energy_joules_total", **SHOP, flavour="fast") == 37.5
+    assert value(found, "carbonrouter_budget_error_ratio", **SHOP) == 0.04
+    assert value(found, "carbonrouter_window_error_ratio", **SHOP) == pytest.approx(0.02)
+    carbon = session.decision.reasons.carbon_now_g_per_kwh
+    assert value(found, "carbonrouter_carbon_intensity_g_per_kwh", **SHOP) == carbon
+    states = {
+        state: value(found, "carbonrouter_carbon_source_state", **SHOP, state=state) for state in ("fresh", "stale")
+    }
+    assert states == {"fresh": 1.0, "stale": 0.0}
+    assert value(found, "carbonrouter_carbon_source_age_seconds", **SHOP) == 3900
+    assert value(found, "carbonrouter_load_reports_total") == 3
+    assert value(found, "carbonrouter_envoy_restarts_total") == 4
+    assert value(found, "carbonrouter_publish_failures_total") == 0
+
+
+@pytest.mark.parametrize(
+    ("outcome", "state"), [(None, "none"), (carbon_series([100.0] * 96), "fresh")], ids=["none", "fresh"]
+)
+async def test_a_source_is_in_exactly_one_state(world, server, outcome, state):
+    world.configure(service_spec())
+    world.source.outcome = outcome
+    await world.feed.refresh()
+    world.engine.tick()
+    states = {labels["state"]: number for labels, number in samples(world, server)["carbonrouter_carbon_source_state"]}
+    assert states == {"fresh": 0.0, "stale": 0.0, "none": 0.0} | {state: 1.0}
+
+
+async def test_what_is_not_known_is_left_out_instead_of_made_up(world, server):
+    world.configure(service_spec())
+    found = samples(world, server)
+    for name in ("flavour_weight", "window_error_ratio", "carbon_source_age_seconds", "carbon_intensity_g_per_kwh"):
+        assert f"carbonrouter_{name}" not in found
+
+
+async def test_failures_are_counted(world, server, monkeypatch):
+    world.configure(service_spec())
+
+    def fail(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    monkeypatch.setattr(world.session.controller, "decide", fail)
+    world.refuse = ValueError("no")
+    world.engine.tick()
+    found = samples(world, server)
+    assert value(found, "carbonrouter_decision_failures_total", **SHOP) == 1
+    assert value(found, "carbonrouter_publish_failures_total") == 1
+
+
+async def test_no_proxy_can_add_a_series(world, server):
+    await a_busy_hour(world)
+    before = {name: [labels for labels, _ in each] for name, each in samples(world, server).items()}
+    for number in range(50):
+        world.engine.on_report(load_report({f"made-up-{number}": 1, cluster("best"): 1}, node_id=f"stranger-{number}"))
+    assert {name: [labels for labels, _ in each] for name, each in samples(world, server).items()} == before
+
+
+async def test_a_removed_service_is_no_longer_told(world, server):
+    await a_busy_hour(world)
+    world.configure(service_spec())
+    assert all(labels.get("service") != "other" for each in samples(world, server).values() for labels, _ in each)
+
+
+def proxy(**types: TypeStatus) -> ProxyStatus:
+    named = {TypeUrl[name]: status for name, status in types.items()}
+    return ProxyStatus(node_id="envoy-1", node_cluster="c", connected_since_s=0.0, types=named)
+
+
+def strict(status: dict[str, Any]) -> Any:
+    return json.loads(json.dumps(status, allow_nan=False))
+
+
+async def test_status_is_strict_json_at_every_moment(world):
+    strict(engine_status(world.engine, ()))
+    world.configure(service_spec())
+    strict(engine_status(world.engine, ()))
+    world.engine.tick()
+    strict(engine_status(world.engine, ()))
+    await a_busy_hour(world)
+    strict(engine_status(world.engine, ()))
+    world.source.outcome = carbon_series([math.nan] * 96)
+    world.clock.time_s += SLOT_S
+    await world.feed.refresh()
+    world.engine.tick()
+    strict(engine_status(world.engine, ()))
+    world.clock.time_s += 3 * DAY_S
+    strict(engine_status(world.engine, ()))
+
+
+@pytest.mark.parametrize("joules", [math.nan, math.inf, -math.inf, 1e308, -5.0], ids=str)
+async def test_a_lying_backend_cannot_break_status_or_metrics(world, server, joules):
+    world.configure(service_spec())
+    world.engine.tick()
+    for _ in range(3):
+        load = ClusterLoad(succeeded=1, metrics={ENERGY: (1, joules)})
+        world.engine.on_report(load_report({cluster("best"): load}))
+    world.engine.tick()
+    status = strict(engine_status(world.engine, ()))
+    assert status["services"][0]["window"]["energy_j_per_request_reported"] == {}
+    assert value(samples(world, server), "carbonrouter_reported_energy_joules_total", **SHOP, flavour="best") == 0
+    strict(world.session.state())
+
+
+async def test_status_tells_the_decision_the_budget_and_the_source(world):
+    await a_busy_hour(world)
+    status = strict(engine_status(world.engine, ()))
+    assert [each["service"] for each in status["services"]] == ["other", "shop"]
+    shop = status["services"][1]
+    assert shop["weights"] == world.weights
+    assert shop["measured_split"] == pytest.approx({"best": 0.8, "fast": 0.2})
+    assert shop["reasons"]["forecast"] == "provider"
+    assert shop["budget"]["requests"] == pytest.approx(600)
+    assert shop["budget"]["error_requests"] == pytest.approx(12)
+    assert shop["budget"]["credit"] == pytest.approx(0.04 * 600 - 12)
+    assert shop["budget"]["window_start"] == "2023-11-15T00:00:00Z"
+    assert shop["carbon"]["notes"] == []
+    assert (shop["carbon"]["source"], shop["carbon"]["state"], shop["carbon"]["kind"]) == (
+        "scripted",
+        "fresh",
+        "average",
+    )
+    assert shop["window"]["requests"] == pytest.approx(600)
+    assert shop["window"]["energy_j_per_request_reported"] == {"fast": pytest.approx(1.25)}
+    assert status["feedback"]["reports"] == 3
+
+
+async def test_status_of_a_new_window_does_not_show_the_old_ones_books(world):
+    await a_busy_hour(world)
+    world.clock.time_s += DAY_S
+    shop = engine_status(world.engine, ())["services"][1]
+    assert (shop["budget"]["requests"], shop["budget"]["credit"], shop["window"]["requests"]) == (0.0, 0.0, 0.0)
+
+
+async def test_a_broken_budget_is_told(world):
+    world.configure(service_spec(max_error=0.01))
+    world.engine.tick()
+    world.clock.time_s += 10
+    world.engine.on_report(load_report({cluster("fast"): 100}))
+    shop = engine_status(world.engine, ())["services"][0]
+    held = next(each for each in shop["conditions"] if each["type"] == "BudgetHeld")
+    assert (held["status"], held["reason"]) == ("False", "OverBudget")
+
+
+async def test_status_tells_how_far_each_proxy_has_come(world):
+    connected = proxy(
+        LISTENER=TypeStatus(sent="#2", acked="#2"),
+        ROUTE=TypeStatus(sent="#2", acked="#1"),
+        CLUSTER=TypeStatus(sent="#2", acked="#1", nack="no such thing", nacks=3),
+    )
+    [told] = strict(engine_status(world.engine, [connected]))["proxies"]
+    assert told["node_id"] == "envoy-1"
+    assert {name: each["state"] for name, each in told["types"].items()} == {
+        "Listener": "SYNCED",
+        "RouteConfiguration": "STALE",
+        "Cluster": "NACK",
+    }
+    assert told["types"]["Cluster"]["reason"] == "no such thing"
+    assert told["types"]["Cluster"]["rejections"] == 3
+
+
+@asynccontextmanager
+async def http(
+    world: World, server: XdsServer, *, host: str = "127.0.0.1"
+) -> AsyncIterator[tuple[str, dict[str, bool]]]:
+    state = {"ready": False}
+    app = create_app(
+        status=lambda: engine_status(world.engine, server.registry.proxies()),
+        registry=registry_for(world.engine, server, envoy_restarts=lambda: 0),
+        ready=lambda: state["ready"],
+    )
+    listen = Endpoint(host, free_port(host))
+    async with serving(app, listen):
+        yield f"http://{listen}", state
+
+
+async def test_the_http_interface_tells_status_metrics_and_health(world, server):
+    await a_busy_hour(world)
+    async with http(world, server) as (url, state), aiohttp.ClientSession(url) as client:
+        async with client.get("/healthz") as answer:
+            assert (answer.status, await answer.json()) == (200, {"status": "ok"})
+        async with client.get("/readyz") as answer:
+            assert (answer.status, await answer.json()) == (503, {"status": "starting"})
+        state["ready"] = True
+        async with client.get("/readyz") as answer:
+            assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+        async with client.get("/status") as answer:
+            assert answer.status == 200
+            told = json.loads(await answer.text(), parse_constant=pytest.fail)
+            assert told == strict(engine_status(world.engine, ()))
+        async with client.get("/metrics") as answer:
+            assert answer.headers["content-type"].startswith("text/plain; version=")
+            families = {family.name for family in text_string_to_metric_families(await answer.text())}
+            assert "carbonrouter_requests" in families
+        async with client.get("/nothing") as answer:
+            assert answer.status == 404
+        async with client.post("/status") as answer:
+            assert answer.status == 405
+
+
+async def test_the_http_interface_listens_on_ipv6(world, server):
+    async with (
+        http(world, server, host="::1") as (url, _),
+        aiohttp.ClientSession(url) as client,
+        client.get("/healthz") as answer,
+    ):
+        assert answer.status == 200
+
+
+async def test_a_taken_port_is_an_os_error(world, server):
+    app = create_app(status=dict, registry=registry_for(world.engine, server, envoy_restarts=lambda: 0), ready=bool)
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        async with serving(app, Endpoint("127.0.0.1", taken.getsockname()[1])):
+            pass
+
+
+async def test_the_port_is_free_again_afterwards(world, server):
+    app = create_app(status=dict, registry=registry_for(world.engine, server, envoy_restarts=lambda: 0), ready=bool)
+    listen = Endpoint("127.0.0.1", free_port())
+    for _ in range(2):
+        async with serving(app, listen):
+            pass
