@@ -165,7 +165,7 @@ class DeltaSession:
 
     def _note_new(self, type_url: TypeUrl, held: _Type, changes: Changes, publication: Publication) -> None:
         if type_url is TypeUrl.ENDPOINTS:
-            self._awaited_endpoints.difference_update(changes.send, changes.absent)
+            self._awaited_endpoints.difference_update(changes.send, changes.absent, changes.deleted)
         elif type_url is TypeUrl.CLUSTER:
             clusters = publication.snapshot.resources(type_url)
             for name in changes.send:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncIterator, Callable
+from contextlib import suppress
 from typing import Any, TypeAlias
 
 import grpc
@@ -113,8 +115,17 @@ class XdsServer:
         requests: AsyncIterator[wire_pb2.LoadStatsRequest],
         context: grpc.aio.ServicerContext[wire_pb2.LoadStatsRequest, wire_pb2.LoadStatsResponse],
     ) -> None:
+        turn = asyncio.Lock()
+
+        async def write(response: wire_pb2.LoadStatsResponse) -> None:
+            # The proxy's discovery stream writes here too. gRPC allows one write at a time, and a stream that is
+            # ending must not take the other down with it.
+            async with turn:
+                with suppress(grpc.aio.BaseError):
+                    await context.write(response)
+
         try:
-            async for report in self._load_streams.reports(requests, context.write):
+            async for report in self._load_streams.reports(requests, write):
                 self._on_report(report)
         except BadRequestError as error:
             await context.abort(grpc.StatusCode.INVALID_ARGUMENT, str(error))

@@ -277,6 +277,20 @@ async def test_a_removed_service_is_saved_and_forgotten_and_comes_back_with_its_
     assert entered(world) == 1000
 
 
+async def test_what_a_service_did_since_its_last_report_is_saved_when_it_is_removed(world):
+    world.configure(service_spec())
+    world.engine.tick()
+    answer(world, 10, seconds=10.0)
+    world.engine.writer.flush()
+    world.clock.time_s += 90.0
+    world.engine.tick()
+    world.configure()
+    world.engine.writer.flush()
+    world.configure(service_spec())
+    commanded = world.session.account.slots[round(START_S / SLOT_S)].commanded
+    assert sum(commanded.values()) == pytest.approx(10_000 * 100)
+
+
 async def test_a_service_that_comes_back_before_it_was_saved_has_its_newest_books(world):
     world.configure(service_spec())
     world.engine.tick()
@@ -332,6 +346,7 @@ async def test_a_decision_that_fails_is_full_quality_and_counted_and_the_next_on
     world.engine.tick()
     now_s = world.clock.now_s()
     assert world.weights == ALL_BEST
+    assert world.session.decision is None
     assert world.session.intent.valid_until_s == now_s + world.session.spec.valid_for_s
     assert world.published[-1][1][0].weights == ALL_BEST
     assert world.session.failures == 1

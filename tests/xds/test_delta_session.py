@@ -60,12 +60,12 @@ class Client:
         while (response := self.next(deletions=deletions)) is not None:
             yield response
 
-    def settle(self) -> list[Response]:
-        """Take and accept everything there is."""
+    def settle(self, *, rejecting: TypeUrl | None = None) -> list[Response]:
+        """Take everything there is, and accept it but for one type."""
         taken = []
         while (response := self.next()) is not None:
             taken.append(response)
-            self.ack(response)
+            self.nack(response) if response.type_url is rejecting else self.ack(response)
         return taken
 
 
@@ -92,13 +92,83 @@ def test_types_leave_in_the_order_in_which_they_are_referred_to() -> None:
     client = Client()
     client.publish(**{each: {"a": 1} for each in EVERYTHING})
     client.ask_for_all()
-    assert [response.type_url for response in client.unacknowledged()] == [CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME]
+    assert [response.type_url for response in client.settle()] == [CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME]
 
 
 def test_one_change_set_keeps_the_order(client: Client) -> None:
-    """34: the same for a change as for the beginning, without waiting for acceptance in between."""
+    """34: the same for a change as for the beginning."""
     client.publish(**{each: {"a": 2} for each in EVERYTHING})
-    assert [response.type_url for response in client.unacknowledged()] == [CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME]
+    assert [response.type_url for response in client.settle()] == [CLUSTER, ENDPOINTS, LISTENER, ROUTE, RUNTIME]
+
+
+@pytest.mark.parametrize("accepted", [True, False])
+def test_what_sends_traffic_waits_until_clusters_and_endpoints_are_answered(client: Client, accepted: bool) -> None:
+    """34: acceptance or rejection, both are an answer; a rejection must not stop everything else for good."""
+    client.publish(**{each: {"a": 2} for each in EVERYTHING})
+    made = list(client.unacknowledged())
+    assert [response.type_url for response in made] == [CLUSTER, ENDPOINTS]
+    answer = client.ack if accepted else client.nack
+    answer(made[1])
+    assert client.next() is None
+    answer(made[0])
+    assert [response.type_url for response in client.unacknowledged()] == [LISTENER, ROUTE, RUNTIME]
+
+
+def test_what_sends_traffic_does_not_wait_for_its_own_kind(client: Client) -> None:
+    """34: among listeners, routes and runtime values the order alone is enough."""
+    client.publish(cluster={"a": 1}, endpoints={"a": 1}, listener={"a": 2}, route={"a": 2}, runtime={"a": 1})
+    assert [response.type_url for response in client.unacknowledged()] == [LISTENER, ROUTE, RUNTIME]
+
+
+def test_new_clusters_are_reported_once_and_when_complete() -> None:
+    """A proxy must begin to count a cluster before anything sends traffic to it."""
+    client = Client()
+    client.publish(cluster={"a": 1}, endpoints={"a": 1}, listener={"a": 1})
+    client.ask(CLUSTER)
+    client.ask(LISTENER)
+    cluster = next(client.unacknowledged())
+    assert not client.session.take_new_clusters()
+    client.ask(ENDPOINTS, "a")
+    client.ack(cluster)
+    assert not client.session.take_new_clusters(), "its endpoints are not there yet"
+    endpoints = next(client.unacknowledged())
+    assert endpoints.type_url is ENDPOINTS
+    assert not client.session.take_new_clusters(), "nor are they answered"
+    client.ack(endpoints)
+    assert client.session.take_new_clusters()
+    assert not client.session.take_new_clusters()
+
+
+def test_a_changed_cluster_is_not_a_new_one(client: Client) -> None:
+    """It is counted already."""
+    assert client.session.take_new_clusters()
+    client.publish(**{each: {"a": 2} for each in EVERYTHING})
+    client.settle()
+    assert not client.session.take_new_clusters()
+
+
+def test_a_cluster_known_from_the_last_stream_is_not_a_new_one() -> None:
+    """29: named on reconnect."""
+    client = Client()
+    client.publish(cluster={"a": 1}, endpoints={"a": 1})
+    client.ask(CLUSTER, initial={"a": "other"})
+    client.ask(ENDPOINTS, "a")
+    client.settle()
+    assert not client.session.take_new_clusters()
+
+
+def test_endpoints_that_vanish_are_not_waited_for(client: Client) -> None:
+    """A new cluster whose endpoints the client had already, gone before they were sent again."""
+    client.session.take_new_clusters()
+    client.publish(endpoints={"a": 1, "b": 1})
+    client.settle()
+    client.publish(cluster={"b": 1}, endpoints={"b": 1})
+    client.ack(next(client.unacknowledged()))
+    client.publish()
+    client.settle()
+    client.publish(cluster={"c": 1}, endpoints={"c": 1})
+    client.settle()
+    assert client.session.take_new_clusters()
 
 
 def test_deletions_leave_last_what_refers_first(client: Client) -> None:
@@ -121,11 +191,12 @@ def test_deletions_leave_last_what_refers_first(client: Client) -> None:
 def test_a_deletion_waits_for_every_outstanding_response(client: Client) -> None:
     """34: until the route is accepted somebody may still be sent to the old cluster."""
     client.publish(cluster={"b": 1}, endpoints={"b": 1}, listener={"a": 1}, route={"a": 2}, runtime={"a": 1})
-    sent = list(client.unacknowledged())
-    assert [each.type_url for each in sent] == [CLUSTER, ENDPOINTS, ROUTE, RUNTIME]
-    for response in sent:
-        assert client.next() is None
-        client.ack(response)
+    for made in (CLUSTER, ENDPOINTS), (ROUTE, RUNTIME):
+        sent = list(client.unacknowledged())
+        assert tuple(each.type_url for each in sent) == made
+        for response in sent:
+            assert client.next() is None
+            client.ack(response)
     assert brief(client.settle()) == [(CLUSTER, (), ("a",)), (ENDPOINTS, (), ("a",))]
 
 
@@ -145,9 +216,7 @@ def test_a_deletion_waits_for_the_deletion_of_what_refers_to_it(client: Client) 
 def test_a_deletion_waits_while_what_refers_to_it_is_rejected(client: Client) -> None:
     """9, 34: a client that rejected the new route follows the old one, which needs the old cluster."""
     client.publish(cluster={"b": 1}, endpoints={"b": 1}, listener={"a": 1}, route={"a": 2}, runtime={"a": 1})
-    for response in client.unacknowledged():
-        client.nack(response) if response.type_url is ROUTE else client.ack(response)
-    assert client.next() is None
+    client.settle(rejecting=ROUTE)
     client.publish(cluster={"b": 1}, endpoints={"b": 1}, listener={"a": 1}, route={"a": 3}, runtime={"a": 1})
     assert [each.removed for each in client.settle()] == [(), (), ("a",), ("a",)]
 
@@ -155,8 +224,7 @@ def test_a_deletion_waits_while_what_refers_to_it_is_rejected(client: Client) ->
 def test_deleting_what_was_rejected_is_a_change_like_any_other(client: Client) -> None:
     """9: the cure of a bad listener may be to take it away; its rejection must not stand in the way."""
     client.publish(listener={"a": 2}, **{each: {"a": 1} for each in EVERYTHING if each != "listener"})
-    for response in client.unacknowledged():
-        client.nack(response) if response.type_url is LISTENER else client.ack(response)
+    client.settle(rejecting=LISTENER)
     client.publish(**{each: {"a": 1} for each in EVERYTHING if each != "listener"})
     assert (LISTENER, (), ("a",)) in brief(client.settle())
 
@@ -164,11 +232,9 @@ def test_deleting_what_was_rejected_is_a_change_like_any_other(client: Client) -
 def test_deletions_can_be_held_back(client: Client) -> None:
     """34: in the first moments of a stream nobody knows yet what the client refers to."""
     client.publish(**{each: {"b": 1} for each in EVERYTHING})
-    held = list(client.unacknowledged(deletions=False))
-    assert not any(response.removed for response in held)
-    for response in held:
+    while (response := client.next(deletions=False)) is not None:
+        assert not response.removed
         client.ack(response)
-    assert client.next(deletions=False) is None
     assert next(client.unacknowledged()).removed == ("a",)
 
 

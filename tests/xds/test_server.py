@@ -15,7 +15,7 @@ from tests.support.dirs import short_directory
 from tests.support.serving import Serving, serving
 from tests.support.wait import eventually
 from tests.xds.client import NODE, AdsCall, channel_to, contents, lrs_call
-from tests.xds.worlds import CLUSTER, LISTENER, ROUTE, publish
+from tests.xds.worlds import CLUSTER, ENDPOINTS, LISTENER, ROUTE, publish
 from xds import SnapshotCache, XdsServer
 from xds.proto import wire_pb2
 
@@ -178,6 +178,16 @@ async def test_a_rejection_is_kept_with_its_node_and_counted(server: Serving, ch
     assert server.counters.nacks == 1
 
 
+async def test_a_rejection_without_a_message_is_one(server: Serving, channel: grpc.aio.Channel) -> None:
+    """9: the presence of error_detail decides; people are told that there is nothing to tell."""
+    call = AdsCall(channel)
+    await call.open(LISTENER)
+    await call.nack(await call.receive(), "")
+    await eventually(lambda: server.counters.nacks)
+    assert server.proxies[0].rejected == {LISTENER: "no reason given"}
+    assert server.counters.acks == 0
+
+
 async def test_status_is_a_copy(server: Serving, channel: grpc.aio.Channel) -> None:
     """9: what was asked for once does not change in the hands of who asked."""
     call = AdsCall(channel)
@@ -298,6 +308,52 @@ async def test_proxies_are_asked_for_reports(empty: Serving, channel: grpc.aio.C
     assert answer.load_reporting_interval.ToTimedelta().total_seconds() == 2.5
     assert answer.send_all_clusters
     assert empty.reports == []
+
+
+async def test_counting_begins_when_a_cluster_is_complete_and_before_it_is_used(
+    server: Serving, channel: grpc.aio.Channel
+) -> None:
+    """A proxy counts a new cluster from the next period on, so one is begun for it."""
+    publish(server.cache, cluster={"a": 1}, endpoints={"a": 1}, listener={"a": 1})
+    load = lrs_call(channel)
+    await load.write(wire_pb2.LoadStatsRequest(node=NODE))
+    first = await load.read()
+    call = AdsCall(channel)
+    await call.open(CLUSTER)
+    await call.send(LISTENER)
+    await call.send(ENDPOINTS, "a")
+    for made in (CLUSTER, ENDPOINTS):
+        response = await call.receive()
+        assert response.type_url == made
+        await call.ack(response)
+    assert await load.read() == first
+    assert (await call.receive()).type_url == LISTENER
+
+
+async def test_periods_may_be_begun_from_several_sides_at_once(empty: Serving, channel: grpc.aio.Channel) -> None:
+    """gRPC allows one write at a time; a failed one would end the discovery stream that asked for it."""
+    load = lrs_call(channel)
+    await load.write(wire_pb2.LoadStatsRequest(node=NODE))
+    await load.read()
+    streams = empty.server._load_streams
+    await asyncio.gather(*(streams.begin_period("n1") for _ in range(5)))
+    for _ in range(5):
+        assert (await load.read()).send_all_clusters
+
+
+async def test_a_load_report_stream_that_ends_takes_nothing_else_down(
+    empty: Serving, channel: grpc.aio.Channel
+) -> None:
+    """5: the discovery stream of the same proxy may write to it at that very moment."""
+    load = lrs_call(channel)
+    await load.write(wire_pb2.LoadStatsRequest(node=NODE))
+    answer = await load.read()
+    streams = empty.server._load_streams
+    (write,) = streams._writers["n1"]
+    load.cancel()
+    await eventually(lambda: not streams._writers)
+    await write(answer)
+    await streams.begin_period("n1")
 
 
 async def test_counts_are_summed_over_localities(empty: Serving, channel: grpc.aio.Channel) -> None:

@@ -34,7 +34,8 @@ ALWAYS_FRESH = {ENDPOINTS, RUNTIME}
 
 HAPPENINGS = [
     *("server takes", "server sends everything", "accept") * 4,
-    *("server sends, deletions later", "reject"),
+    *("reject",) * 3,
+    "server sends, deletions later",
     "say nothing",
     "the world changes",
 ]
@@ -348,15 +349,20 @@ class Stream(RuleBasedStateMachine):
         assert deleted <= server.told.keys(), "removed without having been there"
         if deleted:
             assert deletions, "a deletion was not held back"
-            self.check_deletion(response.type_url)
+            self.check_deletion(response.type_url, deleted)
         else:
             place = MAKE_ORDER.index(response.type_url)
+            making = self.server[CLUSTER].outstanding | self.server[ENDPOINTS].outstanding
+            assert place < 2 or not making, "traffic may be sent to clusters that are not yet answered"
             assert not self.deleting, "something is made after the deletions have begun"
             assert place >= self.place, "types are out of order"
             self.place = place
         self.deleting = self.deleting or bool(deleted)
 
-    def check_deletion(self, type_url: TypeUrl) -> None:
+    def check_deletion(self, type_url: TypeUrl, deleted: set[str]) -> None:
+        for referrer, target in REFERS_TO.items():
+            held = self.server[referrer].told.keys() & deleted if target is type_url else set()
+            assert not held, f"{held} of {type_url.name} deleted before the {referrer.name} that refers to it"
         for other, server in self.server.items():
             assert not server.outstanding, f"deletion of {type_url.name} before {other.name} was accepted"
             if other in REFERRERS[type_url]:

@@ -53,10 +53,15 @@ class Served:
         self.cache = SnapshotCache()
         self.registry = SyncRegistry()
         self.transport = Transport()
+        self.new_clusters: list[str] = []
         publish(self.cache, "first", listener={"a": 1}, cluster={"a": 1})
 
     async def serve(self) -> None:
-        await DeltaStream(self.transport, self.cache, self.registry).serve()
+        await DeltaStream(self.transport, self.cache, self.registry, on_new_clusters=self.note_new_clusters).serve()
+
+    async def note_new_clusters(self, node_id: str) -> None:
+        assert self.transport.responses.empty(), "traffic is sent to clusters before they are told of"
+        self.new_clusters.append(node_id)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator["asyncio.Task[None]"]:
@@ -177,16 +182,16 @@ async def test_an_unsubscription_that_arrives_during_a_write_saves_the_response(
     """22: requests are taken between any two responses."""
     transport = served.transport
     transport.flowing.clear()
-    transport.send(CLUSTER, node=NODE)
+    transport.send(LISTENER, node=NODE)
     async with served.running():
         await transport.writing.wait()
-        transport.send(LISTENER, resource_names_subscribe=["a"])
-        transport.send(LISTENER, resource_names_unsubscribe=["a"])
+        transport.send(CLUSTER, resource_names_subscribe=["a"])
+        transport.send(CLUSTER, resource_names_unsubscribe=["a"])
         transport.send("unknown")
         await eventually(transport.requests.empty)
         transport.flowing.set()
         await eventually(lambda: served.registry.counters.unknown_types)
-        assert (await transport.responses.get()).type_url == CLUSTER
+        assert (await transport.responses.get()).type_url == LISTENER
         assert transport.responses.empty()
 
 
@@ -202,3 +207,16 @@ async def test_deletions_wait_for_the_first_moments_to_pass_and_then_come_by_the
         second = await served.transport.responses.get()
         assert list(second.removed_resources) == ["gone"]
         assert loop.time() - began >= 0.25
+
+
+async def test_new_clusters_are_told_of_before_anything_uses_them(served: Served) -> None:
+    """34: once they are accepted, and before the listener leaves."""
+    transport = served.transport
+    transport.send(CLUSTER, node=NODE)
+    transport.send(LISTENER)
+    async with served.running():
+        response = await transport.responses.get()
+        assert (response.type_url, served.new_clusters) == (CLUSTER, [])
+        transport.ack(response)
+        response = await transport.responses.get()
+        assert (response.type_url, served.new_clusters) == (LISTENER, ["n1"])

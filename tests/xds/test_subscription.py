@@ -304,8 +304,8 @@ def test_initial_versions_count_in_the_first_request_only() -> None:
     client = Client()
     client.ask("a", initial={})
     client.told(V1)
-    client.ask("b", initial={"b": "1"})
-    assert client.told(V1) == Changes(send=("b",))
+    client.ask("a", "b", initial=V1)
+    assert client.told(V1) == Changes(send=("b", "a"))
 
 
 @pytest.mark.parametrize("subscribe", ["a", WILDCARD])
@@ -383,6 +383,15 @@ def test_resend_applies_to_what_is_wanted_and_there() -> None:
     client.told(V1)
     client.machine.resend(["a", "b", "z"])
     assert client.told(V1) == Changes(send=("a",))
+
+
+def test_resend_does_not_make_a_client_have_what_it_never_had() -> None:
+    """26, 35: its absence was told once already."""
+    client = Client()
+    client.ask("z")
+    client.told(V1)
+    client.machine.resend(["z"])
+    assert not client.told(V1)
 
 
 def test_what_is_to_be_sent_again_but_vanishes_first_is_removed() -> None:
