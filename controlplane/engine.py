@@ -65,7 +65,8 @@ class Engine:
         self._cluster_name = cluster_name
         self._store = store
         self._refresh_s = refresh_s
-        self._reconfigured = asyncio.Event()
+        self._decide_now = asyncio.Event()
+        self._look_at_feeds = asyncio.Event()
 
     def configure(self, planned: Sequence[Planned]) -> None:
         """Serve exactly these services; what is unchanged is left alone, and books outlive every change."""
@@ -83,7 +84,8 @@ class Engine:
             for key, session in self.sessions.items()
             for flavour in session.spec.flavours
         }
-        self._reconfigured.set()
+        self._decide_now.set()
+        self._look_at_feeds.set()
 
     def on_report(self, report: LoadReport) -> None:
         """Enter a proxy's load report into the books of the services it names."""
@@ -91,7 +93,8 @@ class Engine:
         until_s = self.feedback.counted_until_s
         for key, session in self.sessions.items():
             session.observe(loads.get(key, {}), until_s=until_s)
-            self._save(session)
+            if key in loads:
+                self._save(session)
 
     async def run(self) -> None:
         """Tick until cancelled; then everything is saved."""
@@ -121,16 +124,10 @@ class Engine:
 
     async def _tick_forever(self) -> None:
         while True:
-            self._reconfigured.clear()
+            self._decide_now.clear()
             self.tick()
             now_s = self.clock.now_s()
-            pause = asyncio.ensure_future(self.clock.sleep(self._next_tick_s(now_s) - now_s))
-            reconfigured = asyncio.ensure_future(self._reconfigured.wait())
-            try:
-                await asyncio.wait((pause, reconfigured), return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                pause.cancel()
-                reconfigured.cancel()
+            await self._sleep(self._next_tick_s(now_s) - now_s, unless=self._decide_now)
 
     def _next_tick_s(self, now_s: float) -> float:
         """After `refresh_s`, or at the end of the slot or decision that comes first."""
@@ -138,13 +135,31 @@ class Engine:
         return min((end for end in (*ends, now_s + self._refresh_s) if end > now_s), default=now_s + self._refresh_s)
 
     async def _keep_feeds_fresh(self) -> None:
-        while True:
-            feeds = {id(session.feed): session.feed for session in self.sessions.values()}
-            had_none = {key for key, feed in feeds.items() if feed.series is None}
-            await asyncio.gather(*(feed.refresh() for feed in feeds.values()))
-            if any(feeds[key].series is not None for key in had_none):
-                self._reconfigured.set()  # a first forecast should not wait for the next refresh
-            await self.clock.sleep(_FEED_CHECK_S)
+        """Refresh each feed in a task of its own, so that a slow one holds up no other."""
+        refreshing: dict[CarbonFeed, asyncio.Task[None]] = {}
+        async with asyncio.TaskGroup() as tasks:
+            while True:
+                self._look_at_feeds.clear()
+                refreshing = {feed: task for feed, task in refreshing.items() if not task.done()}
+                for feed in {session.feed for session in self.sessions.values()} - refreshing.keys():
+                    refreshing[feed] = tasks.create_task(self._refresh(feed))
+                await self._sleep(_FEED_CHECK_S, unless=self._look_at_feeds)
+
+    async def _refresh(self, feed: CarbonFeed) -> None:
+        first = feed.series is None
+        await feed.refresh()
+        if first and feed.series is not None:
+            self._decide_now.set()  # a first forecast should not wait for the next refresh
+
+    async def _sleep(self, seconds: float, *, unless: asyncio.Event) -> None:
+        """Sleep on the engine's clock, or until the event is set."""
+        pause = asyncio.ensure_future(self.clock.sleep(seconds))
+        called = asyncio.ensure_future(unless.wait())
+        try:
+            await asyncio.wait((pause, called), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            pause.cancel()
+            called.cancel()
 
     def _begin(self, planned: Planned) -> ServiceSession:
         key = planned.spec.key

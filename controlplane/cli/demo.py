@@ -39,7 +39,8 @@ def demo(  # noqa: PLR0913, PLR0917 - one parameter an option
 
     Three flavours of the sample service are started, then the control plane and Envoy; a day's requests are sent at
     --speed times real time (at 900 a half-hour slot lasts two seconds). The end is a table of what was saved, from what
-    the proxy reported, and a picture. Nothing is left running. Exit code 1 if a request failed or the budget was not held.
+    the proxy reported, and a picture. Nothing is left running. Exit code 1 if a request failed or the budget was
+    exceeded.
 
     Example: carbonrouter demo --speed 1800 --max-error-pct 2
     """

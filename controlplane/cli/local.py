@@ -16,7 +16,7 @@ from controlplane.clock import SystemClock
 from controlplane.local.build import Feeds, planned_services
 from controlplane.local.config import Config, ConfigError, load_config
 from controlplane.local.envoy import EnvoyError, EnvoyFiles, find_left_over, stop_process
-from controlplane.local.runtime import Runtime, RuntimeStartError
+from controlplane.local.runtime import FileVersion, Runtime, RuntimeStartError, file_version
 
 ConfigOption = Annotated[Path, typer.Option("--file", "-f", help="The configuration file.")]
 _DEFAULT = Path("carbonrouter.yaml")
@@ -31,9 +31,10 @@ def up(file: ConfigOption = _DEFAULT) -> None:
 
     Example: carbonrouter up -f examples/local/carbonrouter.yaml
     """
+    loaded = file_version(file)
     config = _load(file)
     with _explained():
-        run_until_signalled(_up(config, file.resolve()))
+        run_until_signalled(_up(config, file.resolve(), loaded))
     typer.echo("stopped")
 
 
@@ -56,14 +57,14 @@ def check(file: ConfigOption = _DEFAULT) -> None:
     typer.echo(f"{file}: {len(config.services)} service(s), nothing to object to")
 
 
-async def _up(config: Config, path: Path) -> None:
+async def _up(config: Config, path: Path, loaded: FileVersion) -> None:
     runtime = Runtime(config)
     async with runtime.running():
         gateway, status = config.gateway.listen, config.status.listen
         adopted = " (taken over)" if runtime.envoy.adopted else ""
         typer.echo(f"envoy{adopted} serves {len(config.services)} service(s) on http://{gateway}")
         typer.echo(f"status: http://{status}/status   metrics: http://{status}/metrics   Ctrl-C stops")
-        await runtime.reload_on_change(path)
+        await runtime.reload_on_change(path, loaded=loaded)
 
 
 def _load(file: Path) -> Config:

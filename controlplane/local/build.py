@@ -13,7 +13,7 @@ from controlplane.intent import Endpoint, FlavourTarget, Topology
 from controlplane.local import config
 from controlplane.local.config import ConfigError
 from controlplane.session import ServiceSpec
-from scheduler import ControllerSettings, Flavour, TraceError, parse_trace
+from scheduler import ControllerSettings, Flavour, Trace, TraceError, parse_trace
 
 # Real proxies split at random. Three deviations of one step's sampling noise are kept in reserve, which matters at
 # the end of a window, when nothing later could make up for bad luck.
@@ -98,19 +98,26 @@ def load_demand(path: Path, *, scale: float) -> DemandForecast:
     Raises:
         ConfigError: the file cannot be used.
     """
-    try:
-        trace = parse_trace(path.read_text(encoding="utf-8"), name=str(path))
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"{path}: cannot be read: {error}") from error
-    except TraceError as error:
-        raise ConfigError(str(error)) from error
+    trace = _trace(path)
     requests = trace.requests_actual if trace.requests_forecast is None else trace.requests_forecast
     if requests is None:
         raise ConfigError(f"{path}: has neither a requests_forecast nor a requests_actual column")
     return DemandForecast(trace.start_s, trace.slot_s, tuple(requests.tolist())).scaled(scale)
 
 
+def _trace(path: Path) -> Trace:
+    try:
+        return parse_trace(path.read_text(encoding="utf-8"), name=str(path))
+    except OSError as error:
+        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: is not UTF-8 text") from error
+    except TraceError as error:
+        raise ConfigError(str(error)) from error
+
+
 def _source(section: config.FileCarbon | config.GbCarbon) -> CarbonSource:
     if isinstance(section, config.FileCarbon):
+        _trace(section.path)  # a mistake in the configuration is said at once, not in a status later
         return FileSource(section.path, repeat=section.repeat)
     return GbSource(region_id=section.region_id, postcode=section.postcode, base_url=section.base_url)

@@ -37,6 +37,10 @@ _MAX_STATE_DIR = 107 - len("/envoy-admin.sock")
 _LISTENING_S = 10.0
 
 
+# What tells one version of a file from another; None while there is no file.
+FileVersion = tuple[int, int, int] | None
+
+
 class RuntimeStartError(Exception):
     """The runtime cannot start; the message says what to do."""
 
@@ -57,6 +61,7 @@ class Runtime:
         self._cache = SnapshotCache()
         self._feeds = Feeds(self._clock)
         self._planned = planned_services(config, self._feeds, clock_speed=self._clock.speed)
+        _make(config.state_dir)
         self._gateway = Gateway(listen=endpoint(config.gateway.listen), ttl_s=config.gateway.ttl)
         self.engine = Engine(
             clock=self._clock,
@@ -88,6 +93,7 @@ class Runtime:
         with _exclusive(self.config.state_dir):
             self.engine.configure(self._planned)
             async with contextlib.AsyncExitStack() as stack:
+                stack.enter_context(_single_failures_bare())
                 stack.push_async_callback(self._feeds.keep_only, set())
                 await self._serve_xds(stack)
                 await self._serve_status(stack)
@@ -104,9 +110,18 @@ class Runtime:
                         for task in background:
                             task.cancel()
 
-    async def reload_on_change(self, path: Path) -> None:
-        """Follow the configuration file; one that is broken is reported and the last good one stays in force."""
-        async for _ in awatch(path.parent, recursive=False, watch_filter=lambda _, changed: Path(changed) == path):
+    async def reload_on_change(self, path: Path, *, loaded: FileVersion) -> None:
+        """Follow the configuration file; one that is broken is reported and the last good one stays in force.
+
+        `loaded` is the version in force. Besides the system's notices, which do not come from every file system, nor
+        for what happens before we listen, the file is looked at every second.
+        """
+        watched = awatch(path.parent, recursive=False, rust_timeout=1000, yield_on_timeout=True, debounce=200)
+        async for _ in watched:
+            found = file_version(path)
+            if found == loaded:
+                continue
+            loaded = found
             try:
                 await self.reload(load_config(path))
             except ConfigError as error:
@@ -174,15 +189,41 @@ class Runtime:
             raise RuntimeStartError(f"cannot serve status on {listen}: {error.strerror}; set status.listen") from error
 
 
+def file_version(path: Path) -> FileVersion:
+    """The version of a file as it is now."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
+
+
 @contextlib.contextmanager
-def _exclusive(state_dir: Path) -> Iterator[None]:
-    """Keep a second control plane from the same books and the same Envoy."""
+def _single_failures_bare() -> Iterator[None]:
+    """A task group wraps even a single failure; whoever starts us wants that failure itself."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        if len(group.exceptions) == 1:
+            raise group.exceptions[0] from None
+        raise
+
+
+def _make(state_dir: Path) -> None:
     if len(str(state_dir)) > _MAX_STATE_DIR:
         raise RuntimeStartError(
             f"state_dir {state_dir} is too long: sockets are made in it, and their paths may have 107 characters"
         )
     try:
         state_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise RuntimeStartError(f"state_dir {state_dir} cannot be used: {error.strerror}") from error
+
+
+@contextlib.contextmanager
+def _exclusive(state_dir: Path) -> Iterator[None]:
+    """Keep a second control plane from the same books and the same Envoy."""
+    try:
         descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise RuntimeStartError(f"state_dir {state_dir} cannot be used: {error.strerror}") from error

@@ -1,7 +1,8 @@
 from collections.abc import AsyncIterator
 
 import pytest
-from carbon_fakes import FakeClock, Provider, serving
+
+from tests.carbon.carbon_fakes import FakeClock, Provider, serving
 
 
 @pytest.fixture

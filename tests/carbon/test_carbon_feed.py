@@ -3,10 +3,10 @@
 import asyncio
 
 import pytest
-from carbon_fakes import START_S, FakeClock, FakeSource, series
 
 from controlplane.carbon import CarbonFeed, CarbonSourceError, PermanentSourceError, TemporarySourceError
 from controlplane.carbon.feed import ATTEMPTS
+from tests.carbon.carbon_fakes import START_S, FakeClock, FakeSource, series
 
 HOUR_S = 3600.0
 

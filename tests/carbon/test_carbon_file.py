@@ -5,9 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import numpy as np
 import pytest
-from carbon_fakes import FakeClock
 
 from controlplane.carbon import CarbonFeed, FileSource, PermanentSourceError, TemporarySourceError, file
+from tests.carbon.carbon_fakes import FakeClock
 
 DAY = datetime(2023, 1, 1, tzinfo=UTC)
 
@@ -57,11 +57,18 @@ async def test_what_was_bridged_is_noted_and_was_not_observed(path):
     assert series.actual_g_per_kwh[4] == 4.0
 
 
-@pytest.mark.parametrize("now", [DAY - timedelta(seconds=1), DAY + timedelta(days=1)])
-async def test_outside_the_trace_there_is_no_value(path, now):
+async def test_before_the_trace_there_is_no_value(path):
     path.write_text(trace(48))
     with pytest.raises(TemporarySourceError, match="no value for now"):
-        await fetched(path, now)
+        await fetched(path, DAY - timedelta(seconds=1))
+
+
+async def test_after_its_end_the_trace_still_tells_how_its_last_slot_turned_out(path):
+    path.write_text(trace(48))
+    series = await fetched(path, DAY + timedelta(days=1))
+    assert np.isfinite(series.actual_g_per_kwh[-1])
+    assert not series.covers((DAY + timedelta(days=1)).timestamp())
+    assert "the trace has ended" in series.notes
 
 
 @pytest.mark.parametrize("days_recorded", [1, 3])

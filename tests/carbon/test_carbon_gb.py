@@ -4,9 +4,9 @@ from datetime import datetime, timedelta
 
 import numpy as np
 import pytest
-from carbon_fakes import HALF_HOUR, SLOT, START_S, FakeClock, answer, iso, row, rows
 
 from controlplane.carbon import CarbonFeed, GbSource, PermanentSourceError, TemporarySourceError
+from tests.carbon.carbon_fakes import HALF_HOUR, SLOT, START_S, FakeClock, answer, iso, row, rows
 
 
 async def fetched(provider, document, *, now_s=START_S, **place):

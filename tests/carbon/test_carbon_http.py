@@ -5,10 +5,10 @@ import gzip
 import socket
 
 import pytest
-from carbon_fakes import answer
 
 from controlplane.carbon import PermanentSourceError, TemporarySourceError
 from controlplane.carbon.http import MAX_BODY_BYTES, JsonClient, retry_after_s
+from tests.carbon.carbon_fakes import answer
 
 DATE = "Tue, 10 Jan 2023 12:00:00 GMT"
 LATER = "Tue, 10 Jan 2023 12:02:00 GMT"

@@ -5,9 +5,9 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from carbon_fakes import series
 
 from controlplane.clock import ScaledClock, SystemClock
+from tests.carbon.carbon_fakes import series
 
 
 @pytest.mark.parametrize(

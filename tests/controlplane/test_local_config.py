@@ -389,7 +389,7 @@ async def test_services_with_the_same_carbon_section_share_a_feed_over_reloads(t
     ("content", "text"),
     [
         (None, "cannot be read"),
-        (b"\xff\xfe", "cannot be read"),
+        (b"\xff\xfe", "is not UTF-8 text"),
         (b"nonsense", "demand.csv"),
         (b"time,carbon_actual_g_per_kwh\n2023-01-01T00:00Z,1\n2023-01-01T00:30Z,1\n", "neither a requests_forecast"),
     ],
