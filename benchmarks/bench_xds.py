@@ -17,13 +17,14 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from itertools import count
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import grpc
 import grpc.aio
 from envoy_data_plane.envoy.config.route.v3 import RouteConfiguration
 from envoy_data_plane.envoy.service.discovery.v3 import DeltaDiscoveryRequest
 
+from benchmarks.rows import Row, median_s, show
 from controlplane.intent import (
     FLAVOUR_HEADER,
     TOTAL_WEIGHT,
@@ -49,15 +50,6 @@ CHANGES = 200
 FOREVER_S = 4_102_444_800.0
 
 
-class Row(NamedTuple):
-    """One line of the result."""
-
-    name: str
-    value: float
-    unit: str
-    note: str = ""
-
-
 def rows() -> list[Row]:
     """Everything this module measures."""
     return [*request_rows(), *route_rows(), *snapshot_rows(), *asyncio.run(schedule_rows())]
@@ -69,7 +61,7 @@ def rows() -> list[Row]:
 def request_rows() -> list[Row]:
     """Parsing the first request of a real Envoy, in which it names its 516 extensions."""
     raw = asyncio.run(_first_request())
-    ours = _median_s(lambda: wire_pb2.DeltaDiscoveryRequest.FromString(raw), repeat=2000)
+    ours = median_s(lambda: wire_pb2.DeltaDiscoveryRequest.FromString(raw), repeat=2000)
     with tempfile.NamedTemporaryFile() as file:
         Path(file.name).write_bytes(raw)
         theirs = _as_shipped("peer_parse", file.name)
@@ -108,7 +100,7 @@ async def _first_request() -> bytes:
 def peer_parse(path: str) -> float:
     """Seconds to parse the request in the file `path`; called in an interpreter of its own."""
     raw = Path(path).read_bytes()
-    return _median_s(lambda: DeltaDiscoveryRequest.parse(raw), repeat=30)
+    return median_s(lambda: DeltaDiscoveryRequest.parse(raw), repeat=30)
 
 
 # --- one route, a thousand services
@@ -127,7 +119,7 @@ def route_rows() -> list[Row]:
 def encode_one_route() -> float:
     """Seconds to serialise the virtual host of one service with three flavours."""
     message = RouteConfiguration(virtual_hosts=[virtual_host(_topology(0))])
-    return _median_s(lambda: encode(message), repeat=50)
+    return median_s(lambda: encode(message), repeat=50)
 
 
 def snapshot_rows() -> list[Row]:
@@ -146,9 +138,9 @@ def snapshot_rows() -> list[Row]:
 
     note = f"{SERVICES} services of 3 flavours, {len(_snapshot(topologies))} resources"
     return [
-        Row("snapshot, first time", _median_s(first, repeat=3) * 1e3, "ms", note),
-        Row("snapshot, one topology changed", _median_s(one_topology, repeat=25) * 1e3, "ms"),
-        Row("snapshot, weights changed", _median_s(lambda: _snapshot(topologies), repeat=25) * 1e3, "ms"),
+        Row("snapshot, first time", median_s(first, repeat=3) * 1e3, "ms", note),
+        Row("snapshot, one topology changed", median_s(one_topology, repeat=25) * 1e3, "ms"),
+        Row("snapshot, weights changed", median_s(lambda: _snapshot(topologies), repeat=25) * 1e3, "ms"),
     ]
 
 
@@ -268,16 +260,6 @@ def _bootstrap(directory: Path, socket: str) -> Bootstrap:
     return Bootstrap(node_id="bench", xds_socket=socket, admin_socket=str(directory / "admin.sock"))
 
 
-def _median_s(what: Callable[[], object], *, repeat: int) -> float:
-    what()
-    took = []
-    for _ in range(repeat):
-        began = time.perf_counter()
-        what()
-        took.append(time.perf_counter() - began)
-    return statistics.median(took)
-
-
 def _spread(name: str, seconds: Sequence[float], note: str) -> list[Row]:
     ordered = sorted(seconds)
     p99 = ordered[math.ceil(0.99 * len(ordered)) - 1]
@@ -301,11 +283,5 @@ def _as_shipped(function: str, *arguments: str) -> float:
     return float(subprocess.run(command, check=True, capture_output=True, text=True, cwd=root).stdout)
 
 
-def main() -> None:
-    """Print all rows."""
-    for row in rows():
-        print(f"{row.name:<55} {row.value:>10.3f} {row.unit:<3} {row.note}")
-
-
 if __name__ == "__main__":
-    main()
+    show(rows())

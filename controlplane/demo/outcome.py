@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import statistics
-from typing import Any
+from typing import Any, NamedTuple
 
 from rich.table import Table
 
+from controlplane.accounting import SlotRecord
 from controlplane.demo.load import Tally
 from controlplane.demo.run import DemoOutcome
 from controlplane.status import iso, summary_dict
@@ -19,6 +21,7 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
         "trace": plan.trace.name,
         "max_error_pct": plan.max_error_pct,
         "budget_held": budget_held(outcome),
+        "split": split_distance(outcome.slots)._asdict(),
         "client": {
             "sent": tally.sent,
             "answered": tally.answered,
@@ -41,6 +44,31 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
             for start_s, record in outcome.slots
         ],
     }
+
+
+class SplitDistance(NamedTuple):
+    """Which part of all requests another flavour answered than commanded, 0-1, and what chance alone would give."""
+
+    measured: float
+    by_chance: float
+
+
+def split_distance(slots: list[tuple[float, SlotRecord]]) -> SplitDistance:
+    """Slot by slot, half the sum over flavours of |served - commanded|, as a part of all requests.
+
+    Proxies draw a flavour for each request, so a binomial deviation remains: on average sqrt(2 n p (1 - p) / pi) for a
+    flavour of share p in a slot of n requests.
+    """
+    total = differing = expected = 0.0
+    for _, record in slots:
+        count = sum(record.served.values())
+        command = record.command()
+        total += count
+        for name in record.served.keys() | command.keys():
+            share = command.get(name, 0.0)
+            differing += abs(record.served.get(name, 0.0) - count * share) / 2
+            expected += math.sqrt(2 * count * share * (1 - share) / math.pi) / 2
+    return SplitDistance(differing / total, expected / total) if total else SplitDistance(0.0, 0.0)
 
 
 def budget_held(outcome: DemoOutcome) -> bool:
@@ -68,6 +96,9 @@ def outcome_table(outcome: DemoOutcome) -> Table:
         planned = f"planned with {1000 * backend.energy_j:.1f} mJ"
         note = f"{share:4.1f} %, precision {backend.precision_pct:g} %, {planned}{report}"
         table.add_row(f"  {backend.flavour}", f"{count:,.0f}", note)
+    split = split_distance(outcome.slots)
+    chance = f"of requests answered otherwise than commanded; chance alone gives {100 * split.by_chance:.2f} %"
+    table.add_row("split", f"{100 * split.measured:.2f} %", chance)
     error = "-" if summary.mean_error is None else f"{100 * summary.mean_error:.3f} %"
     held = "held" if budget_held(outcome) else "EXCEEDED"
     table.add_row("mean error", error, f"budget {plan.max_error_pct:g} %: {held}", end_section=True)

@@ -1,0 +1,1 @@
+"""Speed of the hot paths, each beside a peer or a limit measured in the same run."""
