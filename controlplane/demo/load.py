@@ -14,9 +14,6 @@ from controlplane.clock import Clock
 from controlplane.intent import FLAVOUR_HEADER
 
 _TIMEOUT_S = 15.0
-# A report that spans midnight is shared out between two days. So that every request is counted in this one, none is
-# sent in the first and the last part of the day.
-_MARGIN_OF_SLOT = 0.3
 _KEPT_FAILURES = 5
 
 
@@ -43,10 +40,22 @@ class Tally:
 
 
 class DayOfRequests:
-    """Sends `requests[k]` requests at random moments of slot k, for every slot of the day."""
+    """Sends `requests[k]` requests at random moments of slot k, for every slot of the day.
+
+    None is sent in the last `quiet_end_s` of the day (at most nine tenths of the last slot): a proxy's report that
+    spans midnight is shared out between two days, and the day is to be counted whole.
+    """
 
     def __init__(  # noqa: PLR0913 - one day: where, when, how many
-        self, *, url: str, clock: Clock, start_s: float, slot_s: float, requests: Sequence[int], seed: int = 7
+        self,
+        *,
+        url: str,
+        clock: Clock,
+        start_s: float,
+        slot_s: float,
+        requests: Sequence[int],
+        quiet_end_s: float,
+        seed: int = 7,
     ) -> None:
         self.tally = Tally()
         self._url = url
@@ -54,6 +63,7 @@ class DayOfRequests:
         self._start_s = start_s
         self._slot_s = slot_s
         self._requests = requests
+        self._quiet_share = min(quiet_end_s / slot_s, 0.9)
         self._random = random.Random(seed)  # noqa: S311 - arrival times, not secrets
 
     async def run(self) -> None:
@@ -72,9 +82,8 @@ class DayOfRequests:
         moments = []
         last = len(self._requests) - 1
         for slot, count in enumerate(self._requests):
-            begin = slot + (_MARGIN_OF_SLOT if slot == 0 else 0.0)
-            end = slot + 1 - (_MARGIN_OF_SLOT if slot == last else 0.0)
-            places = (begin + (end - begin) * self._random.random() for _ in range(count))
+            length = 1.0 - (self._quiet_share if slot == last else 0.0)
+            places = (slot + length * self._random.random() for _ in range(count))
             moments += [(slot, self._start_s + place * self._slot_s) for place in places]
         return sorted(moments, key=lambda moment: moment[1])
 

@@ -27,7 +27,6 @@ SERVICE = "carbonstat"
 # Real seconds. A slot lasts about two, so counts must come back several times within it.
 _REFRESH_S = 0.25
 _TTL_S = 2.0
-_LEAD_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,10 +97,10 @@ async def play(plan: DemoPlan, *, on_stage: Stage, on_tick: OnTick) -> DemoOutco
         on_stage("starting three flavours of carbonstat and asking each what an answer costs")
         async with running_backends(numbers=plan.numbers) as backends:
             on_stage("starting the control plane and Envoy")
-            clock = ScaledClock(start_s=plan.start_s - _LEAD_S * plan.speed, speed=plan.speed)
             config_path = Path(folder) / "carbonrouter.yaml"
             config_path.write_text(yaml.safe_dump(_config(plan, backends), sort_keys=False), encoding="utf-8")
             config = load_config(config_path)
+            clock = ScaledClock(start_s=plan.start_s, speed=plan.speed)
             runtime = Runtime(config, clock=clock)
             async with runtime.running():
                 on_stage(f"sending {sum(plan.requests):,} requests to http://{config.gateway.listen}/avg")
@@ -111,6 +110,7 @@ async def play(plan: DemoPlan, *, on_stage: Stage, on_tick: OnTick) -> DemoOutco
                     start_s=plan.start_s,
                     slot_s=plan.trace.slot_s,
                     requests=plan.requests,
+                    quiet_end_s=2.5 * _REFRESH_S * plan.speed,
                 )
                 session = runtime.engine.sessions[f"default/{SERVICE}"]
                 async with _watching(session, day.tally, clock, on_tick):

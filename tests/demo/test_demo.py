@@ -15,7 +15,7 @@ from tests.support.carbonrouter import COMMAND
 from tests.support.wait import eventually
 
 DAY = Path(__file__).parents[2] / "examples" / "demo" / "day.csv"
-IN_A_HURRY = ("--speed", "3600", "--requests-per-slot", "25", "--numbers", "40000", "-o", "json")
+IN_A_HURRY = ("--speed", "3600", "--requests-per-slot", "25", "-o", "json")
 
 
 async def _demo(folder: Path, *options: str) -> asyncio.subprocess.Process:
