@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -12,17 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from controlplane.cli.output import Output
 from scheduler import Flavour, ReplayResult, Trace, TraceError, parse_flavours, parse_trace, settings_for
 from scheduler import replay as replay_trace
 
 MOST_BYTES = 64 * 1024 * 1024
-
-
-class Output(StrEnum):
-    """How results are printed."""
-
-    TABLE = "table"
-    JSON = "json"
 
 
 def replay(
