@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler import Flavour, counterfactuals, served_grams
+from scheduler import Flavour, FloatArray, counterfactuals, served_grams
 
 
 class SlotRecord(BaseModel):
@@ -121,6 +121,10 @@ class Account(BaseModel):
         """The record of the slot that holds `time_s`, made if missing."""
         return self.slots.setdefault(math.floor(time_s / self.slot_s), SlotRecord())
 
+    def peek(self, time_s: float) -> SlotRecord:
+        """The record of the slot that holds `time_s`; an empty one that is kept nowhere if there is none."""
+        return self.slots.get(math.floor(time_s / self.slot_s), SlotRecord())
+
     def add(self, loads: Mapping[str, FlavourLoad], *, since_s: float, until_s: float) -> None:
         """Enter what was served in (since_s, until_s], shared out over the slots it spans by time."""
         for record, share in self._spread(since_s, until_s):
@@ -136,13 +140,23 @@ class Account(BaseModel):
             for name, weight in weights.items():
                 _add(record.commanded, name, weight * share * (until_s - since_s))
 
-    def note_carbon(self, known: Iterable[tuple[float, float | None, float | None]]) -> None:
-        """Enter (slot start, forecast, actual) in g/kWh for slots in which something happened; None changes nothing."""
-        for start_s, forecast, actual in known:
-            record = self.slots.get(math.floor(start_s / self.slot_s))
-            if record is not None:
-                record.carbon_forecast = record.carbon_forecast if forecast is None else forecast
-                record.carbon_actual = record.carbon_actual if actual is None else actual
+    def note_carbon(self, *, start_s: float, slot_s: float, forecast: FloatArray, actual: FloatArray) -> None:
+        """Enter a source's series, g/kWh (T,), NaN where unknown, into the slots in which something happened.
+
+        The source's slots may be longer or shorter than ours: each of ours gets the mean over the time it spans. What
+        is known already stays where the series knows nothing; an actual value needs the whole slot to be known.
+        """
+        for number, record in self.slots.items():
+            begin = (number * self.slot_s - start_s) / slot_s
+            end = begin + self.slot_s / slot_s
+            first, last = max(0, math.floor(begin)), min(forecast.size, math.ceil(end))
+            if first >= last:
+                continue
+            cells = np.arange(first, last)
+            spans = np.minimum(end, cells + 1) - np.maximum(begin, cells)
+            record.carbon_forecast = _mean(forecast[first:last], spans, otherwise=record.carbon_forecast)
+            if begin >= -1e-9 and end <= forecast.size + 1e-9 and np.isfinite(actual[first:last]).all():
+                record.carbon_actual = _mean(actual[first:last], spans, otherwise=record.carbon_actual)
 
     def forget_before(self, time_s: float) -> None:
         """Drop the slots that ended before `time_s`."""
@@ -201,6 +215,11 @@ class Account(BaseModel):
         ]
 
 
+def _mean(values: FloatArray, spans: FloatArray, *, otherwise: float | None) -> float | None:
+    known = np.isfinite(values) & (spans > 1e-9)
+    return float(np.average(values[known], weights=spans[known])) if known.any() else otherwise
+
+
 def _add(totals: dict[str, float], name: str, amount: float) -> None:
     if amount:
         totals[name] = totals.get(name, 0.0) + amount
@@ -214,9 +233,7 @@ def _totals(records: Sequence[Mapping[str, float]]) -> dict[str, float]:
     return totals
 
 
-def _matrix(
-    records: Sequence[Mapping[str, float]], flavours: Sequence[Flavour]
-) -> np.ndarray[tuple[int, int], np.dtype[np.float64]]:
+def _matrix(records: Sequence[Mapping[str, float]], flavours: Sequence[Flavour]) -> FloatArray:
     rows = [[record.get(flavour.name, 0.0) for flavour in flavours] for record in records]
     return np.array(rows, dtype=np.float64).reshape(len(records), len(flavours))
 

@@ -27,9 +27,11 @@ class DemandForecast:
         days = max(1, round(len(self.requests) * self.slot_s / DAY_S))
         period = max(days * round(DAY_S / self.slot_s), 1)
         pattern = np.resize(np.array(self.requests, dtype=np.float64), period)
-        starts = start_s + slot_s * np.arange(count)
-        numbers = np.floor((starts - self.start_s) / self.slot_s).astype(np.int64) % period
-        return np.asarray(pattern[numbers] * (slot_s / self.slot_s), dtype=np.float64)
+        served = np.concatenate(([0.0], np.cumsum(pattern)))  # from the pattern's start to each of its slots' ends
+        edges = (start_s + slot_s * np.arange(count + 1) - self.start_s) / self.slot_s
+        edges -= np.floor(edges[0] / period) * period  # near zero, where floats are fine
+        rounds, places = np.divmod(edges, period)
+        return np.maximum(np.diff(rounds * served[-1] + np.interp(places, np.arange(period + 1), served)), 0.0)
 
     def scaled(self, factor: float) -> DemandForecast:
         """The same pattern at another level."""

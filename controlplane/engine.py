@@ -69,16 +69,15 @@ class Engine:
         self._look_at_feeds = asyncio.Event()
 
     def configure(self, planned: Sequence[Planned]) -> None:
-        """Serve exactly these services; what is unchanged is left alone, and books outlive every change."""
-        wanted = {each.spec.key: each for each in planned}
-        for key in self.sessions.keys() - wanted.keys():
-            self._save(self.sessions.pop(key))
-        for key, each in wanted.items():
-            session = self.sessions.get(key)
-            if session is None:
-                self.sessions[key] = self._begin(each)
-            elif session.spec != each.spec or session.feed is not each.feed:
-                self.sessions[key] = session.with_spec(each.spec, each.feed)
+        """Serve exactly these services; what is unchanged is left alone, and books outlive every change.
+
+        Raises:
+            StoreError: saved books cannot be read; nothing has changed then.
+        """
+        sessions = {each.spec.key: self._session(each) for each in planned}
+        for key in self.sessions.keys() - sessions.keys():
+            self._save(self.sessions[key])
+        self.sessions = sessions
         self.feedback.targets = {
             self._cluster_name(session.spec, flavour.name): Target(key, flavour.name)
             for key, session in self.sessions.items()
@@ -90,9 +89,11 @@ class Engine:
     def on_report(self, report: LoadReport) -> None:
         """Enter a proxy's load report into the books of the services it names."""
         loads = self.feedback.take(report)
-        until_s = self.feedback.counted_until_s
+        counted_s = self.feedback.counted_until_s
+        until_s = self.clock.now_s()
+        since_s = until_s - report.interval_s * self.clock.speed
         for key, session in self.sessions.items():
-            session.observe(loads.get(key, {}), until_s=until_s)
+            session.observe(loads.get(key, {}), since_s=since_s, until_s=until_s, counted_s=counted_s)
             if key in loads:
                 self._save(session)
 
@@ -117,7 +118,7 @@ class Engine:
         moment = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             self._publish(intents, f"{moment}#{self.generation}")
-        except ValueError:
+        except Exception:
             # What was published before is not renewed either, so proxies return to full quality at the TTL.
             self.publish_failures += 1
             logger.exception("generation %d cannot be published", self.generation)
@@ -160,6 +161,14 @@ class Engine:
         finally:
             pause.cancel()
             called.cancel()
+
+    def _session(self, planned: Planned) -> ServiceSession:
+        running = self.sessions.get(planned.spec.key)
+        if running is None:
+            return self._begin(planned)
+        if running.spec == planned.spec and running.feed is planned.feed:
+            return running
+        return running.with_spec(planned.spec, planned.feed)
 
     def _begin(self, planned: Planned) -> ServiceSession:
         key = planned.spec.key

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 
 from prometheus_client import CollectorRegistry
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -22,10 +22,10 @@ class EngineCollector(Collector):
     Labels are bounded: namespaces, services and flavours come from the configuration alone.
     """
 
-    def __init__(self, engine: Engine, server: XdsServer, *, envoy_restarts: Callable[[], int]) -> None:
+    def __init__(self, engine: Engine, server: XdsServer, *, runtime: Callable[[], Mapping[str, int]]) -> None:
         self._engine = engine
         self._server = server
-        self._envoy_restarts = envoy_restarts
+        self._runtime = runtime
 
     def collect(self) -> Iterator[Metric]:
         """All metric families, in the order of the catalogue."""
@@ -33,7 +33,7 @@ class EngineCollector(Collector):
         sessions = [session for _, session in sorted(self._engine.sessions.items())]
         yield from _decision_metrics(sessions)
         yield from _served_metrics(sessions)
-        yield from _budget_metrics(sessions, now_s)
+        yield from _budget_metrics(sessions)
         yield from _carbon_metrics(sessions, now_s)
         yield from self._plumbing_metrics()
 
@@ -53,15 +53,20 @@ class EngineCollector(Collector):
             ("unreported_seconds", "Time for which a proxy's report was lost.", self._engine.feedback.unreported_s),
             ("state_write_failures", "Times the ledger could not be saved.", self._engine.writer.failures),
             ("publish_failures", "Schedules that could not be published.", self._engine.publish_failures),
-            ("envoy_restarts", "Times Envoy ended and was started again.", self._envoy_restarts()),
+            ("xds_unknown_types", "Requests for a type that is not served.", counters.unknown_types),
+            ("envoy_restarts", "Times Envoy ended and was started again.", self._runtime()["envoy_restarts"]),
+            ("reload_failures", "Changed configurations that were not used.", self._runtime()["reload_failures"]),
         ):
             yield CounterMetricFamily(f"carbonrouter_{name}", text, value)
 
 
-def registry_for(engine: Engine, server: XdsServer, *, envoy_restarts: Callable[[], int]) -> CollectorRegistry:
-    """A registry of its own, so that two engines in one process do not meet."""
+def registry_for(engine: Engine, server: XdsServer, *, runtime: Callable[[], Mapping[str, int]]) -> CollectorRegistry:
+    """A registry of its own, so that two engines in one process do not meet.
+
+    `runtime` gives the counters `envoy_restarts` and `reload_failures`.
+    """
     registry = CollectorRegistry()
-    registry.register(EngineCollector(engine, server, envoy_restarts=envoy_restarts))
+    registry.register(EngineCollector(engine, server, runtime=runtime))
     return registry
 
 
@@ -101,17 +106,27 @@ def _served_metrics(sessions: Sequence[ServiceSession]) -> Iterator[Metric]:
     yield from (requests, failed, joules)
 
 
-def _budget_metrics(sessions: Sequence[ServiceSession], now_s: float) -> Iterator[Metric]:
+def _budget_metrics(sessions: Sequence[ServiceSession]) -> Iterator[Metric]:
     promised = GaugeMetricFamily("carbonrouter_budget_error_ratio", "Promised mean error.", labels=_SERVICE)
     served = GaugeMetricFamily(
         "carbonrouter_window_error_ratio", "Mean error served in this budget window.", labels=_SERVICE
     )
+    closed = CounterMetricFamily("carbonrouter_windows", "Budget windows that have closed.", labels=_SERVICE)
+    exceeded = CounterMetricFamily(
+        "carbonrouter_windows_exceeded", "Budget windows that closed above the promise.", labels=_SERVICE
+    )
+    late = CounterMetricFamily(
+        "carbonrouter_late_requests", "Answers reported too late for any window still open.", labels=_SERVICE
+    )
     for session in sessions:
+        closed.add_metric(_labels(session), session.windows_closed)
+        exceeded.add_metric(_labels(session), session.windows_exceeded)
         promised.add_metric(_labels(session), session.spec.settings.max_error)
         ledger = session.controller.state.ledger
-        if ledger is not None and ledger.current.start_s == session.window(now_s)[0]:
+        late.add_metric(_labels(session), 0.0 if ledger is None else ledger.late_requests)
+        if ledger is not None and ledger.current.requests:
             served.add_metric(_labels(session), ledger.current.mean_error)
-    yield from (promised, served)
+    yield from (promised, served, closed, exceeded, late)
 
 
 def _carbon_metrics(sessions: Sequence[ServiceSession], now_s: float) -> Iterator[Metric]:

@@ -15,7 +15,17 @@ from controlplane.accounting import Account, FlavourLoad, Summary
 from controlplane.carbon import CarbonFeed, CarbonSeries
 from controlplane.demand import DemandForecast
 from controlplane.intent import RoutingIntent, Topology, best_only
-from scheduler import Controller, ControllerSettings, ControllerState, Decision, Flavour, Outlook
+from scheduler import (
+    Controller,
+    ControllerSettings,
+    ControllerState,
+    Decision,
+    Flavour,
+    Ledger,
+    Outlook,
+    over_budget,
+    window_of,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -60,6 +70,8 @@ class ServiceSession:
         self.intent: RoutingIntent | None = None
         self.failures = 0
         self.last_failure: str | None = None
+        self.windows_closed = 0
+        self.windows_exceeded = 0
         self._commanded_since_s: float | None = None
         self._learned: CarbonSeries | None = None
         self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
@@ -98,14 +110,26 @@ class ServiceSession:
             "account": self.account.model_dump(mode="json"),
         }
 
-    def observe(self, loads: Mapping[str, FlavourLoad], *, until_s: float) -> None:
-        """Enter what proxies report to have served since the last call, up to `until_s`."""
-        counted_s = self.controller.state.accounted_until_s
-        since_s = until_s if counted_s is None else max(counted_s, self._kept_since_s(until_s))
+    def observe(
+        self,
+        loads: Mapping[str, FlavourLoad],
+        *,
+        until_s: float,
+        since_s: float | None = None,
+        counted_s: float | None = None,
+    ) -> None:
+        """Enter what a proxy reports to have served in (since_s, until_s], by default since the last call.
+
+        `counted_s` is the time up to which all proxies have reported, by default `until_s`.
+        """
+        if since_s is None:
+            counted_before_s = self.controller.state.accounted_until_s
+            since_s = until_s if counted_before_s is None else min(counted_before_s, until_s)
+        since_s = max(since_s, self._kept_since_s(until_s))
         self.account.add(loads, since_s=since_s, until_s=until_s)
         # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
         served = {name: load.served for name, load in loads.items()}
-        self.controller.observe_requests(served, until_s=until_s)
+        self.controller.observe_requests(served, since_s=since_s, until_s=until_s, counted_s=counted_s)
         for name, load in loads.items():
             self.totals[name] = self.totals[name] + load
 
@@ -114,8 +138,9 @@ class ServiceSession:
 
         Never raises: whatever goes wrong here, all traffic goes to the best flavour.
         """
-        self._close_command(now_s)
+        books = self.controller.state.ledger
         try:
+            self._close_command(now_s)
             self._learn_carbon(now_s)
             decision = self.controller.decide(self._outlook(now_s), now_s=now_s, feedback_s=next_s)
             until_s = min(decision.valid_until_s, now_s + self.spec.valid_for_s)
@@ -129,14 +154,29 @@ class ServiceSession:
             self.decision = None
             self.intent = best_only(self.spec.topology, valid_until_s=now_s + self.spec.valid_for_s)
         self._commanded_since_s = now_s
+        self._judge(books)
         return self.intent
+
+    def _judge(self, before: Ledger | None) -> None:
+        """Say once, when a window has closed, whether its promise was kept."""
+        after = self.controller.state.ledger
+        if before is None or after is None or after.current.start_s <= before.current.start_s:
+            return
+        self.windows_closed += 1
+        closed, promised = before.current, self.spec.settings.max_error
+        if over_budget(closed.mean_error, promised):
+            self.windows_exceeded += 1
+            logger.error(
+                "%s: a budget window closed with a mean error of %.4f %%, %.4f %% were promised",
+                self.spec.key,
+                100 * closed.mean_error,
+                100 * promised,
+            )
 
     def window(self, now_s: float) -> tuple[float, float]:
         """Start and end of the budget window that holds `now_s`."""
         settings = self.spec.settings
-        number = math.floor((now_s - settings.window_offset_s) / settings.window_s)
-        start_s = settings.window_offset_s + number * settings.window_s
-        return start_s, start_s + settings.window_s
+        return window_of(now_s, window_s=settings.window_s, offset_s=settings.window_offset_s)
 
     def summary(self, start_s: float, end_s: float) -> Summary:
         """What was served in a stretch of time, beside its counterfactuals."""
@@ -161,12 +201,19 @@ class ServiceSession:
         series = self.feed.series
         if series is None:
             return
-        if series is not self._learned:
+        fresh = series is not self._learned
+        if fresh:
             self._learned = series
             for start_s, forecast, actual in _known_slots(series, before_s=now_s):
                 if actual is not None:
                     self.controller.observe_carbon(start_s, actual_g_per_kwh=actual, forecast_g_per_kwh=forecast)
-        self.account.note_carbon(_known_slots(series, before_s=now_s))
+        if fresh or self.account.slot(now_s).carbon_forecast is None:
+            self.account.note_carbon(
+                start_s=series.start_s,
+                slot_s=series.slot_s,
+                forecast=series.forecast_g_per_kwh,
+                actual=series.actual_g_per_kwh,
+            )
 
     def _outlook(self, now_s: float) -> Outlook:
         series = self.feed.series if self.feed.status(now_s).state != "none" else None

@@ -10,6 +10,7 @@ from controlplane.accounting import Summary
 from controlplane.carbon import FeedStatus
 from controlplane.engine import Engine
 from controlplane.session import ServiceSession
+from scheduler import Books, Ledger, over_budget
 from xds import ProxyStatus
 
 
@@ -40,15 +41,10 @@ def service_status(session: ServiceSession, now_s: float) -> dict[str, Any]:
         "service": session.spec.topology.service,
         "weights": dict(session.intent.weights) if session.intent else None,
         "valid_until": iso(session.intent.valid_until_s) if session.intent else None,
-        "measured_split": session.account.slot(now_s).split(),
+        "measured_split": session.account.peek(now_s).split(),
         "reasons": None if decision is None else decision.to_dict()["reasons"],
-        "conditions": _conditions(session, now_s, summary),
-        "budget": {
-            "max_error": session.spec.settings.max_error,
-            "window_start": iso(start_s),
-            "window_end": iso(end_s),
-            **_books(session, now_s),
-        },
+        "conditions": _conditions(session, now_s),
+        "budget": _budget(session, now_s),
         "carbon": {
             "source": feed.source,
             "zone": feed.zone,
@@ -109,22 +105,35 @@ def iso(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _books(session: ServiceSession, now_s: float) -> dict[str, Any]:
-    ledger = session.controller.state.ledger
-    start_s, _ = session.window(now_s)
-    if ledger is None or ledger.current.start_s != start_s:
-        return {"requests": 0.0, "error_requests": 0.0, "mean_error": None, "credit": 0.0, "late_requests": 0.0}
-    books = ledger.current
+def _budget(session: ServiceSession, now_s: float) -> dict[str, Any]:
+    """The promise and the books: of the window that is open, and of the one before it."""
+    ledger, settings = session.controller.state.ledger, session.spec.settings
+    if ledger is None:
+        start_s, end_s = session.window(now_s)
+        ledger = Ledger(current=Books(start_s=start_s, end_s=end_s))
     return {
-        "requests": books.requests,
-        "error_requests": books.error_requests,
-        "mean_error": books.mean_error if books.requests else None,
-        "credit": session.spec.settings.max_error * books.requests - books.error_requests,
+        "max_error": settings.max_error,
+        **_books(ledger.current, settings.max_error),
+        "previous_window": None if ledger.previous is None else _books(ledger.previous, settings.max_error),
         "late_requests": ledger.late_requests,
+        "windows_closed": session.windows_closed,
+        "windows_exceeded": session.windows_exceeded,
     }
 
 
-def _conditions(session: ServiceSession, now_s: float, summary: Summary) -> list[dict[str, str]]:
+def _books(books: Books, max_error: float) -> dict[str, Any]:
+    return {
+        "window_start": iso(books.start_s),
+        "window_end": iso(books.end_s),
+        "requests": books.requests,
+        "error_requests": books.error_requests,
+        "mean_error": books.mean_error if books.requests else None,
+        "credit": max_error * books.requests - books.error_requests,
+        "held": not over_budget(books.mean_error, max_error),
+    }
+
+
+def _conditions(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
     """What a person must know first; the same words as a Kubernetes condition's."""
     feed = session.feed.status(now_s)
     decision = session.decision
@@ -139,7 +148,7 @@ def _conditions(session: ServiceSession, now_s: float, summary: Summary) -> list
             "ForecastFresh", feed.state == "fresh", _FORECAST_REASONS[feed.state], _forecast_message(session, feed)
         ),
     ]
-    held = summary.mean_error is None or summary.mean_error <= session.spec.settings.max_error * (1 + 1e-9)
+    held = bool(_budget(session, now_s)["held"])
     found.append(_condition("BudgetHeld", held, "WithinBudget" if held else "OverBudget", ""))
     if decision is not None and decision.reasons.off_hull:
         unused = ", ".join(decision.reasons.off_hull)

@@ -19,6 +19,11 @@ logger = logging.getLogger(__name__)
 
 State = dict[str, Any]
 
+
+class StoreError(Exception):
+    """Saved books cannot be reached; to start without them would break the promise unseen."""
+
+
 _LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
 
 
@@ -34,13 +39,19 @@ class FileStore:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
     def load(self, key: str) -> State | None:
-        """The state saved last; None if there is none, or if it cannot be read: it is then set aside, never lost."""
+        """The state saved last; None if there is none, or if it is no state: it is then set aside, never lost.
+
+        Raises:
+            StoreError: it is there but cannot be read.
+        """
         path = self._path(key)
         try:
             state = json.loads(path.read_text(encoding="utf-8"))
         except FileNotFoundError:
             return None
-        except (OSError, ValueError, RecursionError) as error:
+        except OSError as error:
+            raise StoreError(f"the saved state of {key}, {path}, cannot be read: {error.strerror}") from error
+        except (ValueError, RecursionError) as error:
             self.set_aside(key, str(error))
             return None
         if isinstance(state, dict):
@@ -49,11 +60,18 @@ class FileStore:
         return None
 
     def set_aside(self, key: str, reason: str) -> None:
-        """Keep an unusable file under another name, for people."""
+        """Keep an unusable file under another name, for people.
+
+        Raises:
+            StoreError: it cannot be renamed.
+        """
         path = self._path(key)
         kept = path.with_suffix(f".unusable-{time.time_ns()}")
         logger.error("the saved state of %s cannot be used (%s); kept as %s, starting afresh", key, reason, kept)
-        path.rename(kept)
+        try:
+            path.rename(kept)
+        except OSError as error:
+            raise StoreError(f"the unusable state {path} cannot be set aside: {error.strerror}") from error
 
     def save(self, key: str, state: State) -> None:
         """Replace the state of `key`; blocks for the disk.

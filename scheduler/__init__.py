@@ -7,8 +7,8 @@ from scheduler.controller import Controller
 from scheduler.counterfactual import Counterfactuals, counterfactuals, served_grams
 from scheduler.decision import Decision, Reasons
 from scheduler.forecast import CarbonHistory, Outlook
-from scheduler.ledger import Books, Ledger
-from scheduler.model import TOTAL_WEIGHT, Flavour, check_flavours, integer_weights
+from scheduler.ledger import Books, Ledger, over_budget, window_of
+from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, integer_weights
 from scheduler.planner import Plan, plan
 from scheduler.replay import ReplayResult, replay, settings_for
 from scheduler.settings import ControllerSettings
@@ -25,6 +25,7 @@ __all__ = [
     "Counterfactuals",
     "Decision",
     "Flavour",
+    "FloatArray",
     "Ledger",
     "Outlook",
     "Plan",
@@ -35,10 +36,12 @@ __all__ = [
     "check_flavours",
     "counterfactuals",
     "integer_weights",
+    "over_budget",
     "parse_flavours",
     "parse_trace",
     "plan",
     "replay",
     "served_grams",
     "settings_for",
+    "window_of",
 ]

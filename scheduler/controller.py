@@ -57,13 +57,25 @@ class Controller:
         """The settings this controller was made with."""
         return self._settings
 
-    def observe_requests(self, counts: Mapping[str, float], *, until_s: float) -> None:
-        """Enter the answers by flavour since the previous call, up to `until_s`.
+    def observe_requests(
+        self,
+        counts: Mapping[str, float],
+        *,
+        until_s: float,
+        since_s: float | None = None,
+        counted_s: float | None = None,
+    ) -> None:
+        """Enter the answers by flavour given in (since_s, until_s], by default since the previous call.
+
+        `counted_s`, by default `until_s`, is the time up to which everything has now been entered: with several
+        proxies, that of the one whose reports lag most.
 
         Raises ValueError on a flavour that is not known or a count that is negative or not finite.
         """
         state, settings = self._state, self._settings
-        since_s = until_s if state.accounted_until_s is None else state.accounted_until_s
+        counted_s = until_s if counted_s is None else counted_s
+        before_s = counted_s if state.accounted_until_s is None else state.accounted_until_s
+        since_s = min(before_s, until_s) if since_s is None else since_s
         ledger = state.ledger or self._opened(until_s)
         ledger = ledger.add(
             counts,
@@ -73,12 +85,8 @@ class Controller:
             window_s=settings.window_s,
             offset_s=settings.window_offset_s,
         )
-        self._state = replace(
-            state,
-            ledger=ledger,
-            accounted_until_s=max(since_s, until_s),
-            volume=state.volume.observe(sum(counts.values()), since_s=since_s, until_s=until_s),
-        )
+        volume = state.volume.observe(sum(counts.values()), since_s=max(before_s, since_s), until_s=counted_s)
+        self._state = replace(state, ledger=ledger, accounted_until_s=max(before_s, counted_s), volume=volume)
 
     def observe_carbon(self, slot_start_s: float, *, actual_g_per_kwh: float, forecast_g_per_kwh: float | None) -> None:
         """Enter what a slot's carbon intensity turned out to be, and what had been foreseen; repeating is harmless."""

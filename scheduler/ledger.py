@@ -14,6 +14,19 @@ from typing import Any
 from scheduler._plain import number, record
 
 
+def over_budget(mean_error: float, max_error: float) -> bool:
+    """Whether a mean error exceeds the promise by more than the rounding of floats."""
+    return mean_error > max_error * (1.0 + 1e-9)
+
+
+def window_of(time_s: float, *, window_s: float, offset_s: float = 0.0) -> tuple[float, float]:
+    """Start and end of the budget window that holds `time_s`, all in epoch seconds."""
+    index = math.floor((time_s - offset_s) / window_s)
+    if offset_s + index * window_s > time_s:  # the division rounded up across the boundary
+        index -= 1
+    return offset_s + index * window_s, offset_s + (index + 1) * window_s
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
     """Totals of one window: requests, error-requests (requests x error), and requests by flavour."""
@@ -149,10 +162,8 @@ class Ledger:
 
 
 def _window(time_s: float, *, window_s: float, offset_s: float) -> Books:
-    index = math.floor((time_s - offset_s) / window_s)
-    if offset_s + index * window_s > time_s:  # the division rounded up across the boundary
-        index -= 1
-    return Books(start_s=offset_s + index * window_s, end_s=offset_s + (index + 1) * window_s)
+    start_s, end_s = window_of(time_s, window_s=window_s, offset_s=offset_s)
+    return Books(start_s=start_s, end_s=end_s)
 
 
 def _overlap(books: Books, since_s: float, until_s: float) -> float:

@@ -77,5 +77,6 @@ def integer_weights(shares: ArrayLike, *, errors: ArrayLike) -> tuple[int, ...]:
         raise ValueError("shares must not all be zero")
     scaled = values / largest  # by the largest first, so that the sum cannot overflow
     weights = np.floor(scaled / scaled.sum() * TOTAL_WEIGHT).astype(np.int64)
-    weights[int(quality.argmin())] += TOTAL_WEIGHT - int(weights.sum())
+    best = np.flatnonzero(quality == quality.min())  # of equally good ones, that which is used most
+    weights[best[int(values[best].argmax())]] += TOTAL_WEIGHT - int(weights.sum())
     return tuple(int(weight) for weight in weights)

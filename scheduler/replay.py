@@ -11,6 +11,7 @@ from scheduler.controller import Controller
 from scheduler.counterfactual import counterfactuals, served_grams
 from scheduler.decision import Decision
 from scheduler.forecast import Outlook
+from scheduler.ledger import over_budget
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray
 from scheduler.settings import ControllerSettings
 from scheduler.trace import Trace
@@ -138,7 +139,7 @@ def _judge(  # noqa: PLR0913 - one day and all that was decided on it
         requests=total,
         grams=grams,
         mean_error_pct=mean_error * 100.0,
-        over_budget=mean_error > settings.max_error * (1.0 + 1e-9),
+        over_budget=over_budget(mean_error, settings.max_error),
         always_best_g=bounds.always_best_g,
         carbon_blind_mix_g=bounds.carbon_blind_mix_g,
         clairvoyant_g=bounds.clairvoyant_g,
@@ -159,7 +160,7 @@ def _notes(trace: Trace) -> tuple[str, ...]:
         notes.append("no requests: constant demand")
     elif trace.requests_forecast is None:
         notes.append(
-            "no request forecast: demand is taken to stay at its level, and the mean error never exceeds the budget"
+            "no request forecast: demand is taken to stay as it is; the budget holds while it less than doubles"
         )
     return tuple(notes)
 

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 from xds.errors import BadRequestError
 from xds.proto import wire_pb2
 
+_SOON_S = 0.05
+
 Write = Callable[[wire_pb2.LoadStatsResponse], Awaitable[None]]
 
 
@@ -71,6 +73,12 @@ def _cluster_load(stats: wire_pb2.ClusterStats) -> ClusterLoad:
     )
 
 
+def _period(seconds: float) -> wire_pb2.LoadStatsResponse:
+    response = wire_pb2.LoadStatsResponse(send_all_clusters=True)
+    response.load_reporting_interval.FromNanoseconds(round(seconds * 1e9))
+    return response
+
+
 class LoadStreams:
     """The open load report streams by node, and when their counting begins.
 
@@ -81,14 +89,19 @@ class LoadStreams:
     """
 
     def __init__(self, report_every_s: float) -> None:
-        self._begin = wire_pb2.LoadStatsResponse(send_all_clusters=True)
-        self._begin.load_reporting_interval.FromNanoseconds(round(report_every_s * 1e9))
+        self._begin = _period(report_every_s)
+        self._soon = _period(_SOON_S)
         self._writers: dict[str, set[Write]] = {}
 
     async def begin_period(self, node_id: str) -> None:
         """Have a node count from now on what it did not count before."""
         for write in tuple(self._writers.get(node_id, ())):
             await write(self._begin)
+
+    async def ask_soon(self) -> None:
+        """Have every node report at once; counts go on as before."""
+        for write in [write for writers in self._writers.values() for write in writers]:
+            await write(self._soon)
 
     async def reports(
         self, requests: AsyncIterator[wire_pb2.LoadStatsRequest], write: Write

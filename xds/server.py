@@ -93,6 +93,10 @@ class XdsServer:
         """Begin to serve."""
         await self._server.start()
 
+    async def ask_for_reports(self) -> None:
+        """Have every proxy report at once what it has served since its last report."""
+        await self._load_streams.ask_soon()
+
     async def stop(self, grace_s: float = 1.0) -> None:
         """End every stream, after `grace_s` by force."""
         await self._server.stop(grace_s)

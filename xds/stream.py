@@ -86,6 +86,8 @@ class DeltaStream:
             await self._push(deletions=not early)
             # After the push and not before: the reader's end may be what `clear` has just wiped out.
             if reader.done() and self._unread.empty():
+                if (broken := reader.exception()) is not None:
+                    logger.info("the stream of %s broke: %r", self._node_id or "a proxy", broken)
                 return
             try:
                 async with asyncio.timeout_at(deletions_from if early else None):

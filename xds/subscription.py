@@ -86,6 +86,10 @@ class DeltaSubscription:
             self._subscribe(name)
         for name in request.unsubscribe:
             self._unsubscribe(name)
+        if request.unsubscribe and not self._wildcard:
+            kept = self._names if WILDCARD in request.unsubscribe else self._known.keys() - set(request.unsubscribe)
+            self._known = {known: token for known, token in self._known.items() if known in kept}
+            self._asked = {asked: None for asked in self._asked if asked in self._names}
         if first and self._trust_initial:
             # "Resource subscribe/unsubscribe": a reconnecting client names what it still holds.
             for name in request.initial_versions:
@@ -113,10 +117,6 @@ class DeltaSubscription:
             # "Unsubscribing from resources": the client cannot know whether the wildcard still covers the name.
             self._asked[name] = None
         self._names.discard(name)
-        if not self._wildcard:
-            kept = self._names if name == WILDCARD else self._known.keys() - {name}
-            self._known = {known: token for known, token in self._known.items() if known in kept}
-            self._asked = {asked: None for asked in self._asked if asked in self._names}
 
     def resend(self, names: Iterable[str]) -> None:
         """Send those of `names` again that the client has. It still has them: should they vanish, it is told so."""

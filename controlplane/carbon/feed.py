@@ -63,6 +63,7 @@ class CarbonFeed:
         self._max_age_s = max_age_s
         self._timeout_s = timeout_s
         self._busy = asyncio.Lock()
+        self._closed = False
         self._good_at_s: float | None = None
         self._tried_at_s: float | None = None
         self._pause_s = 0.0
@@ -80,7 +81,7 @@ class CarbonFeed:
         """
         async with self._busy:
             now_s = self._clock.now_s()
-            if not self._due(now_s):
+            if self._closed or not self._due(now_s):
                 return
             self._tried_at_s = now_s
             try:
@@ -112,8 +113,10 @@ class CarbonFeed:
         )
 
     async def aclose(self) -> None:
-        """Close the source; the last good series stays."""
-        await self._source.aclose()
+        """Close the source, after a fetch that is under way; the last good series stays."""
+        self._closed = True
+        async with self._busy:
+            await self._source.aclose()
 
     def _due(self, now_s: float) -> bool:
         # A wall clock that was set back must not silence the feed until it has caught up.

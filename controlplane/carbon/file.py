@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from controlplane.carbon.errors import PermanentSourceError, TemporarySourceError
 from controlplane.carbon.series import CarbonSeries, Kind
-from scheduler.trace import Trace, TraceError, parse_trace
+from controlplane.traces import read_trace
+from scheduler.trace import Trace, TraceError
 
 _DAY_S = 86_400.0
 REPEAT_PAST_S = _DAY_S
 REPEAT_FUTURE_S = 2 * _DAY_S
-MAX_FILE_BYTES = 50_000_000
 
 
 class FileSource:
@@ -52,7 +52,7 @@ class FileSource:
 
         Raises:
             TemporarySourceError: the file cannot be read, or the trace has no value for `now_s` yet.
-            PermanentSourceError: the file is no trace, is larger than 50 MB, or cannot be repeated by whole days.
+            PermanentSourceError: the file is no trace, is too large, or cannot be repeated by whole days.
         """
         trace = await asyncio.to_thread(self._current)
         first, indices = self._placed(trace, now_s=now_s)
@@ -71,15 +71,10 @@ class FileSource:
             signature = (found.st_mtime_ns, found.st_size, found.st_ino)
             if self._trace is not None and signature == self._signature:
                 return self._trace
-            if found.st_size > MAX_FILE_BYTES:
-                raise PermanentSourceError(f"{self._path} is too large", source=self.name)
-            text = self._path.read_text(encoding="utf-8")
-            trace = parse_trace(text, name=str(self._path))
+            trace = read_trace(self._path)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise TemporarySourceError(f"{self._path}: {reason}", source=self.name) from error
-        except UnicodeDecodeError as error:
-            raise PermanentSourceError(f"{self._path} is not UTF-8 text", source=self.name) from error
         except TraceError as error:
             raise PermanentSourceError(str(error), source=self.name) from error
         self._trace, self._signature = trace, signature

@@ -20,7 +20,8 @@ from controlplane.demo.run import DemoOutcome, DemoPlan, aligned, play
 from controlplane.demo.view import view_for
 from controlplane.local.envoy import EnvoyError
 from controlplane.local.runtime import RuntimeStartError
-from scheduler import Trace, TraceError, parse_trace
+from controlplane.traces import read_trace
+from scheduler import Trace, TraceError
 
 _WIDTH_OF_FILES = 120
 _DAY = Path(__file__).parents[2] / "examples" / "demo" / "day.csv"
@@ -88,9 +89,7 @@ def _play(plan: DemoPlan, console: Console) -> DemoOutcome:
 
 def _trace(path: Path) -> Trace:
     try:
-        trace = parse_trace(path.read_text(encoding="utf-8"), name=path.name)
-    except (OSError, UnicodeDecodeError) as error:
-        raise CliError(f"--trace {path}: cannot be read: {error}", exit_code=2) from error
+        trace = read_trace(path)
     except TraceError as error:
         raise CliError(f"--trace: {error}", exit_code=2) from error
     if not aligned(trace):

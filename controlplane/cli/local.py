@@ -16,7 +16,7 @@ from controlplane.clock import SystemClock
 from controlplane.local.build import Feeds, planned_services
 from controlplane.local.config import Config, ConfigError, load_config
 from controlplane.local.envoy import EnvoyError, EnvoyFiles, find_left_over, stop_process
-from controlplane.local.runtime import FileVersion, Runtime, RuntimeStartError, file_version
+from controlplane.local.runtime import FileVersion, Runtime, RuntimeStartError, exclusive, file_version
 
 ConfigOption = Annotated[Path, typer.Option("--file", "-f", help="The configuration file.")]
 _DEFAULT = Path("carbonrouter.yaml")
@@ -41,11 +41,15 @@ def up(file: ConfigOption = _DEFAULT) -> None:
 def down(file: ConfigOption = _DEFAULT) -> None:
     """Stop the Envoy that a killed `carbonrouter up` has left running."""
     config = _load(file)
-    left_over = find_left_over(EnvoyFiles(config.state_dir))
-    if left_over is None:
+    if not config.state_dir.is_dir():
         typer.echo(f"no envoy of {config.state_dir} is running")
         return
-    asyncio.run(stop_process(left_over))
+    with _explained(), exclusive(config.state_dir):
+        left_over = find_left_over(EnvoyFiles(config.state_dir))
+        if left_over is None:
+            typer.echo(f"no envoy of {config.state_dir} is running")
+            return
+        asyncio.run(stop_process(left_over))
     typer.echo(f"stopped envoy, pid {left_over.pid}")
 
 

@@ -12,10 +12,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from controlplane.cli.output import Output
-from scheduler import Flavour, ReplayResult, Trace, TraceError, parse_flavours, parse_trace, settings_for
+from controlplane.traces import read_text, read_trace
+from scheduler import Flavour, ReplayResult, Trace, TraceError, parse_flavours, settings_for
 from scheduler import replay as replay_trace
-
-MOST_BYTES = 64 * 1024 * 1024
 
 
 def replay(
@@ -49,8 +48,8 @@ def replay(
     try:
         _check_percent("--max-error-pct", max_error_pct)
         _check_percent("--guard-pct", [] if guard_pct is None else [guard_pct])
-        chosen = parse_flavours(_read(flavours), name=str(flavours))
-        parsed = [parse_trace(_read(path), name=str(path)) for path in traces]
+        chosen = parse_flavours(read_text(flavours), name=str(flavours))
+        parsed = [read_trace(path) for path in traces]
     except TraceError as error:
         typer.echo(f"carbonrouter replay: {error}", err=True)
         raise typer.Exit(2) from error
@@ -67,17 +66,6 @@ def _check_percent(option: str, values: list[float]) -> None:
     for value in values:
         if not 0.0 <= value <= 100.0:
             raise TraceError(f"{option}: {value:g} is not between 0 and 100")
-
-
-def _read(path: Path) -> str:
-    try:
-        if path.stat().st_size > MOST_BYTES:
-            raise TraceError(f"{path}: larger than {MOST_BYTES // 1024 // 1024} MiB")
-        return path.read_text(encoding="utf-8-sig")
-    except OSError as error:
-        raise TraceError(f"{path}: {error.strerror or error}") from error
-    except UnicodeDecodeError as error:
-        raise TraceError(f"{path}: not UTF-8 text (byte {error.start})") from error
 
 
 def _run(trace: Trace, flavours: tuple[Flavour, ...], *, max_error_pct: float, guard_pct: float | None) -> ReplayResult:

@@ -12,6 +12,7 @@ from controlplane.accounting import SlotRecord
 from controlplane.demo.load import Tally
 from controlplane.demo.run import DemoOutcome
 from controlplane.status import iso, summary_dict
+from scheduler import over_budget
 
 
 def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
@@ -74,7 +75,7 @@ def split_distance(slots: list[tuple[float, SlotRecord]]) -> SplitDistance:
 def budget_held(outcome: DemoOutcome) -> bool:
     """Whether the day's mean error stayed within the promise."""
     error = outcome.summary.mean_error
-    return error is None or 100 * error <= outcome.plan.max_error_pct * (1 + 1e-9)
+    return error is None or not over_budget(error, outcome.plan.max_error_pct / 100)
 
 
 def outcome_table(outcome: DemoOutcome) -> Table:

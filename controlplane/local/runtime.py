@@ -16,7 +16,7 @@ from watchfiles import awatch
 from controlplane.api.app import create_app
 from controlplane.api.server import serving
 from controlplane.clock import Clock, SystemClock
-from controlplane.engine import Engine
+from controlplane.engine import Engine, Planned
 from controlplane.intent import RoutingIntent
 from controlplane.local.build import Feeds, endpoint, planned_services
 from controlplane.local.config import Config, ConfigError, load_config
@@ -25,8 +25,8 @@ from controlplane.metrics import registry_for
 from controlplane.publishers.envoy import Bootstrap, Gateway, endpoint_cluster, envoy_snapshot
 from controlplane.session import ServiceSpec
 from controlplane.status import engine_status
-from controlplane.store import FileStore
-from xds import SnapshotCache, TypeStatus, TypeUrl, XdsServer
+from controlplane.store import FileStore, StoreError
+from xds import LoadReport, SnapshotCache, TypeStatus, TypeUrl, XdsServer
 
 logger = logging.getLogger(__name__)
 
@@ -35,6 +35,7 @@ _MAX_STATE_DIR = 107 - len("/envoy-admin.sock")
 
 
 _LISTENING_S = 10.0
+_LAST_REPORT_S = 2.0
 
 
 # What tells one version of a file from another; None while there is no file.
@@ -70,9 +71,8 @@ class Runtime:
             store=FileStore(config.state_dir / "services"),
             refresh_s=config.gateway.refresh * self._clock.speed,
         )
-        self.server = XdsServer(
-            self._cache, on_report=self.engine.on_report, report_every_s=config.gateway.report_every
-        )
+        self._reported = asyncio.Event()
+        self.server = XdsServer(self._cache, on_report=self._on_report, report_every_s=config.gateway.report_every)
         self.envoy = EnvoyProcess(
             EnvoyFiles(config.state_dir),
             Bootstrap(
@@ -90,8 +90,8 @@ class Runtime:
         Raises:
             RuntimeStartError, EnvoyError: before anything is left running.
         """
-        with _exclusive(self.config.state_dir):
-            self.engine.configure(self._planned)
+        with exclusive(self.config.state_dir):
+            self._configure(self._planned)
             async with contextlib.AsyncExitStack() as stack:
                 stack.enter_context(_single_failures_bare())
                 stack.push_async_callback(self._feeds.keep_only, set())
@@ -99,16 +99,19 @@ class Runtime:
                 await self._serve_status(stack)
                 stack.push_async_callback(self.envoy.stop)
                 async with asyncio.TaskGroup() as tasks:
-                    background = [tasks.create_task(self.engine.run())]
+                    engine = tasks.create_task(self.engine.run())
                     try:
                         await self.envoy.start()
                         await self.envoy.wait_ready()
                         await self._listening()
-                        background.append(tasks.create_task(self.envoy.keep_running()))
-                        yield
+                        keeper = tasks.create_task(self.envoy.keep_running())
+                        try:
+                            yield
+                        finally:
+                            keeper.cancel()
+                            await self._wind_down()
                     finally:
-                        for task in background:
-                            task.cancel()
+                        engine.cancel()
 
     async def reload_on_change(self, path: Path, *, loaded: FileVersion) -> None:
         """Follow the configuration file; one that is broken is reported and the last good one stays in force.
@@ -127,6 +130,10 @@ class Runtime:
             except ConfigError as error:
                 self.reload_failures += 1
                 logger.error("the changed configuration is not used:\n%s", error)  # noqa: TRY400
+            except Exception:
+                # A mistake of ours in reading a file must not end the traffic of those that are right.
+                self.reload_failures += 1
+                logger.exception("the changed configuration is not used")
 
     async def reload(self, config: Config) -> None:
         """Go over to another configuration without touching what is unchanged.
@@ -138,10 +145,36 @@ class Runtime:
             if getattr(config, section) != getattr(self.config, section):
                 raise ConfigError(f"{section} changed: restart `carbonrouter up` for that; services are reloaded alone")
         planned = planned_services(config, self._feeds, clock_speed=self._clock.speed)
-        self.engine.configure(planned)
+        try:
+            self.engine.configure(planned)
+        except StoreError as error:
+            raise ConfigError(str(error)) from error
         self.config = config
         await self._feeds.keep_only({service.carbon for service in config.services})
         logger.info("reloaded: %d service(s)", len(planned))
+
+    def _configure(self, planned: Sequence[Planned]) -> None:
+        try:
+            self.engine.configure(planned)
+        except StoreError as error:
+            raise RuntimeStartError(str(error)) from error
+
+    def _on_report(self, report: LoadReport) -> None:
+        self.engine.on_report(report)
+        self._reported.set()
+
+    async def _wind_down(self) -> None:
+        """Let requests in flight finish, and enter them into the books before Envoy and the engine end."""
+        await self.envoy.drain()
+        if not self.server.registry.proxies():
+            return
+        self._reported.clear()
+        await self.server.ask_for_reports()
+        try:
+            async with asyncio.timeout(_LAST_REPORT_S):
+                await self._reported.wait()
+        except TimeoutError:
+            logger.warning("envoy's last report does not come; what it served since the one before is not counted")
 
     def _publish(self, intents: Sequence[RoutingIntent], label: str) -> None:
         self._cache.publish(envoy_snapshot(self._gateway, intents, label=label))
@@ -166,6 +199,9 @@ class Runtime:
         types = [proxy.types.get(TypeUrl.LISTENER) for proxy in self.server.registry.proxies()]
         return next((status for status in types if status is not None and (status.acked or status.nack)), None)
 
+    def _own_counters(self) -> dict[str, int]:
+        return {"envoy_restarts": self.envoy.restarts, "reload_failures": self.reload_failures}
+
     async def _serve_xds(self, stack: contextlib.AsyncExitStack) -> None:
         socket = self.config.state_dir / "xds.sock"
         socket.unlink(missing_ok=True)
@@ -179,7 +215,7 @@ class Runtime:
     async def _serve_status(self, stack: contextlib.AsyncExitStack) -> None:
         app = create_app(
             status=lambda: engine_status(self.engine, self.server.registry.proxies()),
-            registry=registry_for(self.engine, self.server, envoy_restarts=lambda: self.envoy.restarts),
+            registry=registry_for(self.engine, self.server, runtime=self._own_counters),
             ready=lambda: self._cache.current is not None,
         )
         listen = endpoint(self.config.status.listen)
@@ -221,8 +257,12 @@ def _make(state_dir: Path) -> None:
 
 
 @contextlib.contextmanager
-def _exclusive(state_dir: Path) -> Iterator[None]:
-    """Keep a second control plane from the same books and the same Envoy."""
+def exclusive(state_dir: Path) -> Iterator[None]:
+    """Keep a second control plane from the same books and the same Envoy.
+
+    Raises:
+        RuntimeStartError: another one has them.
+    """
     try:
         descriptor = os.open(state_dir / "lock", os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:

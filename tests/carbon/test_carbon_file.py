@@ -127,21 +127,21 @@ async def test_unusable_files(path, content, error, words):
 
 
 async def test_a_directory_is_no_file(tmp_path):
-    with pytest.raises(TemporarySourceError, match="directory"):
+    with pytest.raises(PermanentSourceError, match="directory"):
         await fetched(tmp_path, DAY)
 
 
 async def test_a_file_that_is_too_large_is_not_read(path, monkeypatch):
     path.write_text(trace(48))
-    monkeypatch.setattr("controlplane.carbon.file.MAX_FILE_BYTES", 10)
-    with pytest.raises(PermanentSourceError, match="too large"):
+    monkeypatch.setattr("controlplane.traces.MAX_BYTES", 10)
+    with pytest.raises(PermanentSourceError, match="larger than"):
         await fetched(path, DAY)
 
 
 async def test_the_file_is_parsed_once_until_it_changes(path, monkeypatch):
     parsed = []
-    parse = file.parse_trace
-    monkeypatch.setattr(file, "parse_trace", lambda text, name: parsed.append(name) or parse(text, name=name))
+    read = file.read_trace
+    monkeypatch.setattr(file, "read_trace", lambda trace: parsed.append(trace) or read(trace))
     path.write_text(trace(48))
     source = FileSource(path)
     for _ in range(3):

@@ -4,6 +4,7 @@ import itertools
 import json
 import math
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -38,8 +39,43 @@ def account_of(*slots: tuple[float, float, float | None, float | None], slot_s: 
     for number, (dear, cheap, forecast, actual) in enumerate(slots):
         loads = {"dear": FlavourLoad(served=dear), "cheap": FlavourLoad(served=cheap)}
         account.add(loads, since_s=number * slot_s, until_s=(number + 1) * slot_s)
-        account.note_carbon([(number * slot_s, forecast, actual)])
+        noted(account, number * slot_s, forecast, actual, slot_s=slot_s)
     return account
+
+
+def noted(account, start_s, forecast, actual, *, slot_s=SLOT_S):
+    """Tell the account of one slot of a source's series."""
+    values = [np.array([math.nan if value is None else value], dtype=float) for value in (forecast, actual)]
+    account.note_carbon(start_s=start_s, slot_s=slot_s, forecast=values[0], actual=values[1])
+
+
+@pytest.mark.parametrize(
+    ("slot_s", "actual", "expected"),
+    [
+        (3600.0, [100.0, 300.0], [100.0, 100.0, 300.0, 300.0]),
+        (900.0, [100.0, 200.0] * 4, [150.0] * 4),
+        (
+            2400.0,
+            [100.0, 200.0, 300.0],
+            [100.0, (100 * 600 + 200 * 1200) / 1800, (200 * 1200 + 300 * 600) / 1800, 300.0],
+        ),
+    ],
+    ids=["hours", "quarters", "forty minutes"],
+)
+def test_a_source_with_other_slots_is_averaged_over_ours(slot_s, actual, expected):
+    account = Account(slot_s=1800.0)
+    for number in range(4):
+        account.slot(number * 1800.0)
+    series = np.array(actual)
+    account.note_carbon(start_s=0.0, slot_s=slot_s, forecast=series, actual=series)
+    assert [account.slots[number].carbon_actual for number in range(4)] == pytest.approx(expected)
+
+
+def test_an_actual_value_needs_the_whole_slot():
+    account = Account(slot_s=1800.0)
+    account.slot(0.0)
+    account.note_carbon(start_s=0.0, slot_s=900.0, forecast=np.array([100.0, 200.0]), actual=np.array([80.0, math.nan]))
+    assert (account.slots[0].carbon_forecast, account.slots[0].carbon_actual) == (150.0, None)
 
 
 @steady
@@ -108,11 +144,12 @@ def test_shares_are_of_what_was_served():
 def test_carbon_is_noted_for_slots_in_which_something_happened_and_none_forgets_nothing():
     account = Account(slot_s=SLOT_S)
     account.slot(0.0)
-    account.note_carbon([(0.0, 50.0, None), (SLOT_S, 60.0, None)])
+    noted(account, 0.0, 50.0, None)
+    noted(account, SLOT_S, 60.0, None)
     assert (account.slots[0].carbon, list(account.slots)) == (50.0, [0])
-    account.note_carbon([(0.0, 55.0, 70.0)])
+    noted(account, 0.0, 55.0, 70.0)
     assert account.slots[0].carbon == 70.0
-    account.note_carbon([(0.0, None, None)])
+    noted(account, 0.0, None, None)
     assert (account.slots[0].carbon_forecast, account.slots[0].carbon_actual) == (55.0, 70.0)
 
 
@@ -235,7 +272,7 @@ def test_an_account_is_the_same_after_a_trip_through_json(reports, carbon):
     account = Account(slot_s=SLOT_S)
     for since_s, length_s, load in reports:
         account.add({"a": load}, since_s=since_s, until_s=since_s + length_s)
-        account.note_carbon([(since_s, carbon, None)])
+        noted(account, since_s, carbon, None)
     text = json.dumps(account.model_dump(mode="json"), allow_nan=False)
     assert Account.model_validate(json.loads(text)) == account
 

@@ -48,7 +48,14 @@ def test_expectations_are_finite_and_come_from_the_pattern(count, start_s, slots
     pattern = DemandForecast(0.0, HOUR_S, tuple(range(slots)))
     expected = pattern.expected(start_s=start_s, slot_s=HOUR_S, count=count)
     assert expected.shape == (count,)
-    assert set(np.unique(expected)) <= set(range(slots))
+    assert np.isfinite(expected).all()
+    assert expected.min() >= 0
+    assert expected.max() <= slots
+
+
+def test_a_coarser_slot_holds_all_the_requests_of_the_finer_ones():
+    pattern = DemandForecast(0.0, HOUR_S / 2, (0.0, 100.0) * 24)
+    assert pattern.expected(start_s=0.0, slot_s=HOUR_S, count=3).tolist() == [100.0, 100.0, 100.0]
 
 
 def test_scaling_changes_the_level_alone():

@@ -51,7 +51,7 @@ async def a_busy_hour(world: World) -> None:
 
 def samples(world: World, server: XdsServer) -> dict[str, list[tuple[dict[str, str], float]]]:
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    registry = registry_for(world.engine, server, envoy_restarts=lambda: 4)
+    registry = registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 4, "reload_failures": 3})
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
@@ -67,7 +67,7 @@ def value(found: dict[str, list[tuple[dict[str, str], float]]], name: str, **lab
 async def test_every_metric_has_a_sound_name_help_and_type(world, server, busy):
     if busy:
         await a_busy_hour(world)
-    registry = registry_for(world.engine, server, envoy_restarts=lambda: 0)
+    registry = registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3})
     families = list(text_string_to_metric_families(generate_latest(registry).decode()))
     assert len(families) >= 20
     for family in families:
@@ -105,6 +105,7 @@ async def test_metrics_are_the_sessions_numbers(world, server):
     assert value(found, "carbonrouter_carbon_source_age_seconds", **SHOP) == 3900
     assert value(found, "carbonrouter_load_reports_total") == 3
     assert value(found, "carbonrouter_envoy_restarts_total") == 4
+    assert value(found, "carbonrouter_reload_failures_total") == 3
     assert value(found, "carbonrouter_publish_failures_total") == 0
 
 
@@ -221,7 +222,10 @@ async def test_status_tells_the_decision_the_budget_and_the_source(world):
 async def test_status_of_a_new_window_does_not_show_the_old_ones_books(world):
     await a_busy_hour(world)
     world.clock.time_s += DAY_S
+    world.engine.tick()
     shop = engine_status(world.engine, ())["services"][1]
+    assert shop["budget"]["previous_window"]["requests"] > 0
+    assert shop["budget"]["windows_closed"] == 1
     assert (shop["budget"]["requests"], shop["budget"]["credit"], shop["window"]["requests"]) == (0.0, 0.0, 0.0)
 
 
@@ -259,7 +263,7 @@ async def http(
     state = {"ready": False}
     app = create_app(
         status=lambda: engine_status(world.engine, server.registry.proxies()),
-        registry=registry_for(world.engine, server, envoy_restarts=lambda: 0),
+        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
         ready=lambda: state["ready"],
     )
     listen = Endpoint(host, free_port(host))
@@ -301,14 +305,22 @@ async def test_the_http_interface_listens_on_ipv6(world, server):
 
 
 async def test_a_taken_port_is_an_os_error(world, server):
-    app = create_app(status=dict, registry=registry_for(world.engine, server, envoy_restarts=lambda: 0), ready=bool)
+    app = create_app(
+        status=dict,
+        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
+        ready=bool,
+    )
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
         async with serving(app, Endpoint("127.0.0.1", taken.getsockname()[1])):
             pass
 
 
 async def test_the_port_is_free_again_afterwards(world, server):
-    app = create_app(status=dict, registry=registry_for(world.engine, server, envoy_restarts=lambda: 0), ready=bool)
+    app = create_app(
+        status=dict,
+        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
+        ready=bool,
+    )
     listen = Endpoint("127.0.0.1", free_port())
     for _ in range(2):
         async with serving(app, listen):

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.store import FileStore, StateWriter
+from controlplane.store import FileStore, StateWriter, StoreError
 from tests.controlplane.fakes import steady
 
 
@@ -78,14 +78,13 @@ def test_a_file_that_is_no_state_is_set_aside_with_its_content(tmp_path, store, 
     assert kept.read_bytes() == content
 
 
-def test_a_file_that_cannot_be_read_is_set_aside(tmp_path, store):
+def test_a_file_that_cannot_be_read_is_no_reason_to_start_afresh(tmp_path, store):
     store.save("ns/shop", {})
     [path] = files(tmp_path)
     path.unlink()
     path.mkdir()
-    assert store.load("ns/shop") is None
-    store.save("ns/shop", {"new": 1})
-    assert store.load("ns/shop") == {"new": 1}
+    with pytest.raises(StoreError, match="cannot be read"):
+        store.load("ns/shop")
 
 
 def test_every_unusable_file_is_kept_under_a_name_of_its_own(tmp_path, store):

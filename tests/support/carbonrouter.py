@@ -97,6 +97,11 @@ class Installation:
         async with aiohttp.ClientSession() as session, session.get(f"{self.status_url}/metrics") as response:
             return await response.text()
 
+    def saved_requests(self) -> float:
+        """Requests in the current window of the saved books of the only service."""
+        [saved] = (self.folder / "state" / "services").glob("*.json")
+        return round(json.loads(saved.read_text())["controller"]["ledger"]["current"]["requests"], 6)
+
     def envoy_pid(self) -> int:
         """The process id of the Envoy that was started last."""
         return int(json.loads((self.folder / "state" / "envoy.pid.json").read_text())["pid"])
