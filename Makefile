@@ -10,13 +10,18 @@ ARGS   ?=
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
-	@echo '  ARGS="..." passes options on, e.g. make demo ARGS="--speed 1800"'
+	@echo '  ARGS="..." passes options on, e.g. make demo ARGS="--max-error-pct 2"'
 
 setup: $(STAMP) ## Create .venv and install everything (skipped when nothing changed)
 
+# `$(call check,INTERPRETER,WHAT TO DO)`
+check = @$(1) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	|| { echo "carbonrouter needs Python 3.11 or newer, and $(1) is not that. $(2)" >&2; exit 1; }
+
 $(STAMP): pyproject.toml
-	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else "carbonrouter needs Python 3.11 or newer, but $(PYTHON) is %d.%d. Choose another with: make PYTHON=python3.12 ..." % v[:2])'
+	$(call check,$(PYTHON),Choose another with: make PYTHON=python3.12 ...)
 	@test -x $(BIN)/python || { echo "==> creating $(VENV)"; $(PYTHON) -m venv $(VENV) || { rm -rf $(VENV); exit 1; }; }
+	$(call check,$(BIN)/python,Remove the old environment with: make clean)
 	@echo "==> installing carbonrouter and its dependencies into $(VENV) (about a minute the first time)"
 	@$(BIN)/python -m pip install --disable-pip-version-check --no-input -e '.[dev]'
 	@touch $@

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-from scheduler import Flavour, FloatArray, counterfactuals, served_grams
+from scheduler import Flavour, FloatArray, counterfactuals, over_budget, served_grams
 
 
 class SlotRecord(BaseModel):
@@ -80,6 +80,7 @@ class Summary:
         requests_on_forecast: answers in slots whose actual intensity is not known (yet).
     """
 
+    max_error: float
     requests: float
     failed_attempts: float
     mean_error: float | None
@@ -104,7 +105,9 @@ class Summary:
 
     @property
     def gap_to_clairvoyant_pct(self) -> float | None:
-        """How much more than the least possible within the budget."""
+        """How much more than the least possible within the budget; None where the budget is (still) exceeded."""
+        if self.mean_error is not None and over_budget(self.mean_error, self.max_error):
+            return None
         less = _percent_less(self.grams, self.clairvoyant_g)
         return None if less is None else -less
 
@@ -188,6 +191,7 @@ class Account(BaseModel):
         metered_j = _totals([record.metered_j for record in records])
         metered = _totals([record.metered_requests for record in records])
         return Summary(
+            max_error=max_error,
             requests=total,
             failed_attempts=sum(_totals([record.failed for record in records]).values()),
             mean_error=float((served @ errors).sum()) / total if total else None,

@@ -31,7 +31,8 @@ class DemandForecast:
         edges = (start_s + slot_s * np.arange(count + 1) - self.start_s) / self.slot_s
         edges -= np.floor(edges[0] / period) * period  # near zero, where floats are fine
         rounds, places = np.divmod(edges, period)
-        return np.maximum(np.diff(rounds * served[-1] + np.interp(places, np.arange(period + 1), served)), 0.0)
+        until = rounds * served[-1] + np.interp(places, np.arange(period + 1), served)
+        return np.asarray(np.maximum(np.diff(until), 0.0), dtype=np.float64)
 
     def scaled(self, factor: float) -> DemandForecast:
         """The same pattern at another level."""

@@ -148,13 +148,27 @@ def _conditions(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
             "ForecastFresh", feed.state == "fresh", _FORECAST_REASONS[feed.state], _forecast_message(session, feed)
         ),
     ]
-    held = bool(_budget(session, now_s)["held"])
-    found.append(_condition("BudgetHeld", held, "WithinBudget" if held else "OverBudget", ""))
+    found.append(_budget_condition(session, now_s))
     if decision is not None and decision.reasons.off_hull:
         unused = ", ".join(decision.reasons.off_hull)
         text = f"{unused}: a mix of the other flavours gives the same quality for less energy"
         found.append(_condition("AllFlavoursUseful", False, "OffHull", text))
     return found
+
+
+def _budget_condition(session: ServiceSession, now_s: float) -> dict[str, str]:
+    """Over the budget's average so far is the plan's right; over it for good is a broken promise."""
+    if _budget(session, now_s)["held"]:
+        return _condition("BudgetHeld", True, "WithinBudget", "")
+    decision = session.decision
+    if decision is not None and decision.reasons.binding != "infeasible":
+        return _condition(
+            "BudgetHeld",
+            True,
+            "AheadOfBudget",
+            "spent ahead of the average so far; the rest of the window makes up for it",
+        )
+    return _condition("BudgetHeld", False, "OverBudget", "not even full quality would hold the budget of this window")
 
 
 def _forecast_message(session: ServiceSession, feed: FeedStatus) -> str:

@@ -47,6 +47,8 @@ def common(
         format="%(asctime)s %(levelname)s %(name)s: %(message)s",
         stream=sys.stderr,
     )
+    # What happens to the configuration and to Envoy is for whoever started them, asked for or not.
+    logging.getLogger("controlplane.local").setLevel(logging.INFO)
 
 
 def main() -> None:

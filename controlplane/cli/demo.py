@@ -14,7 +14,7 @@ from controlplane.cli.errors import CliError
 from controlplane.cli.output import Output
 from controlplane.cli.signals import run_until_signalled
 from controlplane.demo.backends import BackendError
-from controlplane.demo.outcome import budget_held, outcome_dict, outcome_table
+from controlplane.demo.outcome import budget_held, kept_up, outcome_dict, outcome_table
 from controlplane.demo.plot import draw
 from controlplane.demo.run import DemoOutcome, DemoPlan, aligned, play
 from controlplane.demo.view import view_for
@@ -24,6 +24,10 @@ from controlplane.traces import read_trace
 from scheduler import Trace, TraceError
 
 _WIDTH_OF_FILES = 120
+_TOO_FAST = (
+    "this machine could not keep up with the requests at this speed, so the figures above mean little: "
+    "try a lower --speed, fewer --requests-per-slot, or less work per answer with --numbers"
+)
 _DAY = Path(__file__).parents[2] / "examples" / "demo" / "day.csv"
 
 
@@ -43,7 +47,7 @@ def demo(  # noqa: PLR0913, PLR0917 - one parameter an option
     the proxy reported, and a picture. Nothing is left running. Exit code 1 if a request failed or the budget was
     exceeded.
 
-    Example: carbonrouter demo --speed 1800 --max-error-pct 2
+    Example: carbonrouter demo --max-error-pct 2
     """
     plan = DemoPlan(
         trace=_trace(trace),
@@ -66,6 +70,8 @@ def demo(  # noqa: PLR0913, PLR0917 - one parameter an option
     else:
         progress.print(outcome_table(outcome))
     progress.print(f"picture of the day: {plot}", highlight=False)
+    if not kept_up(outcome):
+        typer.echo(_TOO_FAST, err=True)
     if outcome.tally.failed:
         raise CliError(f"{outcome.tally.failed} request(s) failed: {'; '.join(outcome.tally.failures)}")
     if not budget_held(outcome):

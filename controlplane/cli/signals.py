@@ -9,7 +9,7 @@ from typing import Any
 
 
 def run_until_signalled(main: Coroutine[Any, Any, None]) -> bool:
-    """Run `main`; SIGINT and SIGTERM cancel it once, and it may take its time to clean up.
+    """Run `main`; SIGINT, SIGTERM and SIGHUP cancel it once, and it may take its time to clean up.
 
     Returns whether it was stopped by a signal.
     """
@@ -17,7 +17,7 @@ def run_until_signalled(main: Coroutine[Any, Any, None]) -> bool:
     async def guarded() -> bool:
         task = asyncio.ensure_future(main)
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             loop.add_signal_handler(number, task.cancel)
         try:
             await task

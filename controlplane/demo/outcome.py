@@ -35,6 +35,8 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
             for each in outcome.backends
         ],
         "proxy": summary_dict(outcome.summary),
+        "by_reported_energy": summary_dict(outcome.by_reported_energy),
+        "kept_up": kept_up(outcome),
         "slots": [
             {
                 "time": iso(start_s),
@@ -70,6 +72,14 @@ def split_distance(slots: list[tuple[float, SlotRecord]]) -> SplitDistance:
             differing += abs(record.served.get(name, 0.0) - count * share) / 2
             expected += math.sqrt(2 * count * share * (1 - share) / math.pi) / 2
     return SplitDistance(differing / total, expected / total) if total else SplitDistance(0.0, 0.0)
+
+
+def kept_up(outcome: DemoOutcome) -> bool:
+    """Whether this machine could serve the day at this speed; if not, the figures say little about anything else."""
+    slot_s = outcome.plan.trace.slot_s / outcome.plan.speed
+    latencies = sorted(outcome.tally.latencies_s)
+    slow = bool(latencies) and latencies[int(0.99 * (len(latencies) - 1))] > slot_s / 2
+    return not (slow or outcome.tally.failed)
 
 
 def budget_held(outcome: DemoOutcome) -> bool:
@@ -111,8 +121,15 @@ def outcome_table(outcome: DemoOutcome) -> Table:
         f"same mean error; {_less(summary.gain_vs_blind_mix_pct)}",
     )
     gap = summary.gap_to_clairvoyant_pct
-    above = "" if gap is None else f"least possible within the budget; we are {gap:.2f} % above"
+    above = "" if gap is None else f"least possible within the budget; we are {gap:.1f} % above"
     table.add_row("clairvoyant", _grams(summary.clairvoyant_g), above)
+    reported = outcome.by_reported_energy
+    table.add_row(
+        "by reported energy",
+        _grams(reported.grams),
+        f"{_less(reported.saving_vs_always_best_pct)} than always best, "
+        f"{_less(reported.gain_vs_blind_mix_pct)} than the mix",
+    )
     table.caption = (
         "Energy: modelled, CPU seconds x 10 W. Carbon: the intensity recorded in the trace.\n"
         "The gain over the carbon-blind mix is what looking at carbon brought; the rest of the saving is lower quality."
@@ -139,4 +156,4 @@ def _grams(grams: float) -> str:
 def _less(percent: float | None) -> str:
     if percent is None:
         return ""
-    return f"{percent:.2f} % less was emitted" if percent >= 0 else f"{-percent:.2f} % MORE was emitted"
+    return f"{percent:.1f} % less" if percent >= 0 else f"{-percent:.1f} % MORE"

@@ -38,8 +38,8 @@ def draw(outcome: DemoOutcome, path: Path) -> None:
     saving = outcome.summary.saving_vs_always_best_pct
     if gain is not None and saving is not None:
         figure.suptitle(
-            f"{saving:.1f} % less emitted than always best; "
-            f"{gain:.1f} % less than the carbon-blind mix of equal quality"
+            f"carbonrouter, mean error at most {outcome.plan.max_error_pct:g} %: {_less(saving)} than always best,\n"
+            f"{_less(gain)} than the carbon-blind mix of equal quality (energy modelled)"
         )
     figure.savefig(path, dpi=130)
     plt.close(figure)
@@ -100,3 +100,7 @@ def _budget(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
 def _legend(axis: Axes) -> None:
     """Above the panel: inside, it would cover some of the day."""
     axis.legend(loc="lower right", bbox_to_anchor=(1.0, 1.0), ncols=5, frameon=False, borderaxespad=0.2)
+
+
+def _less(percent: float) -> str:
+    return f"{percent:.1f} % less" if percent >= 0 else f"{-percent:.1f} % MORE"

@@ -8,7 +8,7 @@ import math
 import socket
 import tempfile
 from collections.abc import AsyncIterator, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -74,12 +74,16 @@ class DemoPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DemoOutcome:
-    """What came of the day: what the client saw, and what the proxy reported."""
+    """What came of the day: what the client saw, and what the proxy reported.
+
+    `summary` is judged with the energy that was planned with, `by_reported_energy` with the mean that answers reported.
+    """
 
     plan: DemoPlan
     backends: tuple[Backend, ...]
     tally: Tally
     summary: Summary
+    by_reported_energy: Summary
     slots: list[tuple[float, SlotRecord]]
 
 
@@ -117,13 +121,23 @@ async def play(plan: DemoPlan, *, on_stage: Stage, on_tick: OnTick) -> DemoOutco
                     await day.run()
                     # The last slot's actual intensity is known only once it has passed.
                     await clock.sleep(plan.end_s + 4 * _REFRESH_S * plan.speed - clock.now_s())
-                return DemoOutcome(
-                    plan=plan,
-                    backends=backends,
-                    tally=day.tally,
-                    summary=session.summary(plan.start_s, plan.end_s),
-                    slots=session.account.between(plan.start_s, plan.end_s),
-                )
+                return _outcome(plan, backends, day.tally, session)
+
+
+def _outcome(plan: DemoPlan, backends: tuple[Backend, ...], tally: Tally, session: ServiceSession) -> DemoOutcome:
+    summary = session.summary(plan.start_s, plan.end_s)
+    reported = summary.metered_j_per_request
+    flavours = [replace(each, energy_j=reported.get(each.name, each.energy_j)) for each in session.spec.flavours]
+    return DemoOutcome(
+        plan=plan,
+        backends=backends,
+        tally=tally,
+        summary=summary,
+        by_reported_energy=session.account.summary(
+            flavours, max_error=session.spec.settings.max_error, start_s=plan.start_s, end_s=plan.end_s
+        ),
+        slots=session.account.between(plan.start_s, plan.end_s),
+    )
 
 
 @contextlib.asynccontextmanager

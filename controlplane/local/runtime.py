@@ -151,7 +151,7 @@ class Runtime:
             raise ConfigError(str(error)) from error
         self.config = config
         await self._feeds.keep_only({service.carbon for service in config.services})
-        logger.info("reloaded: %d service(s)", len(planned))
+        logger.info("configuration reloaded: %d service(s)", len(planned))
 
     def _configure(self, planned: Sequence[Planned]) -> None:
         try:

@@ -27,6 +27,11 @@ ENERGY = "named_metrics.energy_j"
 SHOP = {"namespace": "default", "service": "shop"}
 
 
+def quiet():
+    """The counters of a runtime to which nothing has happened."""
+    return {"envoy_restarts": 0, "reload_failures": 0}
+
+
 @pytest.fixture
 def world(tmp_path) -> World:
     return World(tmp_path / "state")
@@ -67,7 +72,7 @@ def value(found: dict[str, list[tuple[dict[str, str], float]]], name: str, **lab
 async def test_every_metric_has_a_sound_name_help_and_type(world, server, busy):
     if busy:
         await a_busy_hour(world)
-    registry = registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3})
+    registry = registry_for(world.engine, server, runtime=quiet)
     families = list(text_string_to_metric_families(generate_latest(registry).decode()))
     assert len(families) >= 20
     for family in families:
@@ -236,7 +241,13 @@ async def test_a_broken_budget_is_told(world):
     world.engine.on_report(load_report({cluster("fast"): 100}))
     shop = engine_status(world.engine, ())["services"][0]
     held = next(each for each in shop["conditions"] if each["type"] == "BudgetHeld")
-    assert (held["status"], held["reason"]) == ("False", "OverBudget")
+    assert (held["status"], held["reason"]) == ("True", "AheadOfBudget")
+    assert shop["window"]["gap_to_clairvoyant_pct"] is None, "there is no bound within a budget that is exceeded"
+    world.clock.time_s += DAY_S
+    world.engine.tick()
+    shop = engine_status(world.engine, ())["services"][0]
+    assert shop["budget"]["previous_window"]["held"] is False
+    assert shop["budget"]["windows_exceeded"] == 1
 
 
 async def test_status_tells_how_far_each_proxy_has_come(world):
@@ -263,7 +274,7 @@ async def http(
     state = {"ready": False}
     app = create_app(
         status=lambda: engine_status(world.engine, server.registry.proxies()),
-        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
+        registry=registry_for(world.engine, server, runtime=quiet),
         ready=lambda: state["ready"],
     )
     listen = Endpoint(host, free_port(host))
@@ -307,7 +318,7 @@ async def test_the_http_interface_listens_on_ipv6(world, server):
 async def test_a_taken_port_is_an_os_error(world, server):
     app = create_app(
         status=dict,
-        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
+        registry=registry_for(world.engine, server, runtime=quiet),
         ready=bool,
     )
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
@@ -318,7 +329,7 @@ async def test_a_taken_port_is_an_os_error(world, server):
 async def test_the_port_is_free_again_afterwards(world, server):
     app = create_app(
         status=dict,
-        registry=registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 0, "reload_failures": 3}),
+        registry=registry_for(world.engine, server, runtime=quiet),
         ready=bool,
     )
     listen = Endpoint("127.0.0.1", free_port())
