@@ -7,7 +7,7 @@ import contextlib
 import re
 import statistics
 import sys
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
 
 import aiohttp
@@ -16,7 +16,7 @@ FLAVOURS = ("high", "mid", "low")
 _ANNOUNCED = re.compile(r"listening on http://([\d.]+:\d+)")
 _START_S = 60.0
 _STOP_S = 5.0
-_CALIBRATION_REQUESTS = 25
+_CALIBRATION_ROUNDS = 40
 
 
 class BackendError(Exception):
@@ -46,9 +46,7 @@ async def running_backends(*, numbers: int) -> AsyncIterator[tuple[Backend, ...]
             processes.append(await _start(flavour, numbers))
         addresses = await asyncio.gather(*(_announced(each) for each in processes))
         async with aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=10)) as session:
-            # One after the other: they would disturb each other's measurement.
-            pairs = zip(FLAVOURS, addresses, strict=True)
-            yield tuple([await _ask(session, flavour, address) for flavour, address in pairs])
+            yield await _calibrated(session, dict(zip(FLAVOURS, addresses, strict=True)))
     finally:
         await asyncio.gather(*(_stop(each) for each in processes))
 
@@ -78,23 +76,31 @@ async def _announced(process: asyncio.subprocess.Process) -> str:
     raise BackendError(f"carbonstat does not start: {said.decode(errors='replace')[-500:] or 'it says nothing'}")
 
 
-async def _ask(session: aiohttp.ClientSession, flavour: str, address: str) -> Backend:
-    joules: list[float] = []
-    precision = 1.0
+async def _calibrated(session: aiohttp.ClientSession, addresses: Mapping[str, str]) -> tuple[Backend, ...]:
+    """Ask each flavour what an answer costs, in turns: as under load, none finds its data in the cache."""
+    answers: dict[str, list[tuple[float, float]]] = {flavour: [] for flavour in addresses}
+    for _ in range(_CALIBRATION_ROUNDS):
+        for flavour, address in addresses.items():
+            answers[flavour].append(await _ask(session, flavour, address))
+    return tuple(
+        Backend(
+            flavour=flavour,
+            address=address,
+            precision_pct=round(100 * answers[flavour][0][0], 2),
+            energy_j=round(statistics.median(joules for _, joules in answers[flavour]), 6),
+        )
+        for flavour, address in addresses.items()
+    )
+
+
+async def _ask(session: aiohttp.ClientSession, flavour: str, address: str) -> tuple[float, float]:
+    """Precision (0-1) and joules of one answer."""
     try:
-        for _ in range(_CALIBRATION_REQUESTS):
-            async with session.get(f"http://{address}/avg", raise_for_status=True) as response:
-                answer = await response.json()
-                joules.append(float(answer["energy"]["joules"]))
-                precision = float(answer["precision"])
+        async with session.get(f"http://{address}/avg", raise_for_status=True) as response:
+            answer = await response.json()
+            return float(answer["precision"]), float(answer["energy"]["joules"])
     except (aiohttp.ClientError, TimeoutError, KeyError, ValueError) as error:
         raise BackendError(f"carbonstat {flavour} at {address} does not answer: {error!r}") from error
-    return Backend(
-        flavour=flavour,
-        address=address,
-        precision_pct=round(100 * precision, 2),
-        energy_j=round(statistics.median(joules), 6),
-    )
 
 
 async def _stop(process: asyncio.subprocess.Process) -> None:

@@ -19,7 +19,7 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
     """Everything the table shows, and each slot, JSON-safe."""
     tally, plan = outcome.tally, outcome.plan
     return {
-        "trace": plan.trace.name,
+        "trace": plan.trace_path.name,
         "max_error_pct": plan.max_error_pct,
         "budget_held": budget_held(outcome),
         "split": split_distance(outcome.slots)._asdict(),
@@ -91,7 +91,7 @@ def budget_held(outcome: DemoOutcome) -> bool:
 def outcome_table(outcome: DemoOutcome) -> Table:
     """The honest table: what was served beside what would have been, on the same requests."""
     summary, plan, tally = outcome.summary, outcome.plan, outcome.tally
-    table = Table(title=f"One recorded day: {plan.trace.name}", title_justify="left", show_header=False)
+    table = Table(title=f"One recorded day: {plan.trace_path.name}", title_justify="left", show_header=False)
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column()
