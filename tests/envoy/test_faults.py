@@ -11,8 +11,8 @@ import pytest
 
 from tests.support.backends import Backend, running_backends
 from tests.support.carbonrouter import TTL_S, Installation, installation
-from tests.support.carbonstat import running_carbonstat
 from tests.support.dirs import short_directory
+from tests.support.processes import running_carbonstat, running_lone_backend
 from tests.support.traffic import Traffic, traffic
 from tests.support.wait import eventually
 
@@ -72,11 +72,11 @@ async def test_killing_the_control_plane_costs_no_request_and_no_count(folder: P
 
 async def test_killing_a_flavour_costs_no_request(folder: Path) -> None:
     backends = [Backend(name) for name in ("high", "mid")]
-    async with running_backends(*backends), running_carbonstat("low") as low:
+    async with running_backends(*backends), running_lone_backend("low") as low:
         endpoints = {each.name: f"{each.host}:{each.port}" for each in backends} | {"low": low.address}
         async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
             await installed.start()
-            async with traffic(f"{installed.gateway}/avg", clients=8) as seen:
+            async with traffic(installed.gateway, clients=8) as seen:
                 await eventually(lambda: seen.by_flavour["low"] > 100)
                 low.process.kill()
                 await low.process.wait()
