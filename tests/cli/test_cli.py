@@ -39,7 +39,6 @@ def run(monkeypatch, capsys) -> Callable[..., Result]:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("TERM", "dumb")
     monkeypatch.setenv("NO_COLOR", "1")
-    monkeypatch.setattr(sys, "excepthook", sys.excepthook)  # which typer replaces
 
     def run(*arguments: str | Path) -> Result:
         monkeypatch.setattr(sys, "argv", ["carbonrouter", *map(str, arguments)])
