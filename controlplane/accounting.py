@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from scheduler import Flavour, FloatArray, counterfactuals, over_budget, served_grams
 
@@ -25,11 +25,11 @@ class SlotRecord(BaseModel):
 
     model_config = ConfigDict(extra="forbid", allow_inf_nan=False)
 
-    served: dict[str, float] = Field(default_factory=dict)
-    failed: dict[str, float] = Field(default_factory=dict)
-    metered_requests: dict[str, float] = Field(default_factory=dict)
-    metered_j: dict[str, float] = Field(default_factory=dict)
-    commanded: dict[str, float] = Field(default_factory=dict)
+    served: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    failed: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    metered_requests: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    metered_j: dict[str, NonNegativeFloat] = Field(default_factory=dict)
+    commanded: dict[str, NonNegativeFloat] = Field(default_factory=dict)
     carbon_forecast: float | None = None
     carbon_actual: float | None = None
 

@@ -57,7 +57,7 @@ class Engine:
     ) -> None:
         self.clock = clock
         self.sessions: dict[str, ServiceSession] = {}
-        self.feedback = Feedback(now_s=clock.now_s)
+        self.feedback = Feedback(now_s=clock.now_s, speed=clock.speed)
         self.writer = StateWriter(store)
         self.generation = 0
         self.publish_failures = 0
@@ -85,6 +85,11 @@ class Engine:
         }
         self._decide_now.set()
         self._look_at_feeds.set()
+
+    def resume(self) -> None:
+        """A proxy goes on that was there before us: what it served since the books were written is missing so far."""
+        counted = [session.controller.state.accounted_until_s for session in self.sessions.values()]
+        self.feedback.resumed_from_s = min((each for each in counted if each is not None), default=None)
 
     def on_report(self, report: LoadReport) -> None:
         """Enter a proxy's load report into the books of the services it names."""

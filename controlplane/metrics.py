@@ -43,6 +43,11 @@ class EngineCollector(Collector):
         yield GaugeMetricFamily("carbonrouter_proxies", "Connected proxies.", len(proxies))
         rejecting = sum(bool(proxy.rejected) for proxy in proxies)
         yield GaugeMetricFamily("carbonrouter_proxies_rejecting", "Proxies that rejected the newest config.", rejecting)
+        yield GaugeMetricFamily(
+            "carbonrouter_unreported_seconds",
+            "Time for which proxies' reports were lost.",
+            self._engine.feedback.unreported_s,
+        )
         for name, text, value in (
             ("xds_streams", "Discovery streams opened.", counters.streams),
             ("xds_responses", "Discovery responses sent.", counters.responses),
@@ -50,7 +55,6 @@ class EngineCollector(Collector):
             ("xds_nacks", "Discovery responses rejected.", counters.nacks),
             ("xds_refused_streams", "Streams ended for a broken protocol or an empty cache.", counters.refused_streams),
             ("load_reports", "Load reports received.", self._engine.feedback.reports),
-            ("unreported_seconds", "Time for which a proxy's report was lost.", self._engine.feedback.unreported_s),
             ("state_write_failures", "Times the ledger could not be saved.", self._engine.writer.failures),
             ("publish_failures", "Schedules that could not be published.", self._engine.publish_failures),
             ("xds_unknown_types", "Requests for a type that is not served.", counters.unknown_types),

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 # refers to, so nothing is deleted in the first moments of a stream.
 _DELETIONS_AFTER_S = 0.25
 _MAX_UNREAD_REQUESTS = 64
+_LOGGED = 1000  # characters of a proxy's reason
 
 
 # Awaited with a proxy's node id when clusters it did not have are complete, before anything sends traffic to them.
@@ -139,7 +140,7 @@ class DeltaStream:
     def _count(self, type_url: TypeUrl, error: str | None, *, answered: bool) -> None:
         if error is not None:
             self._registry.counters.nacks += 1
-            logger.warning("%s rejected %s: %s", self._node_id, type_url.rpartition(".")[2], error)
+            logger.warning("%s rejected %s: %s", self._node_id, type_url.rpartition(".")[2], error[:_LOGGED])
         elif answered:
             self._registry.counters.acks += 1
 

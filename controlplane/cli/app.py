@@ -48,6 +48,7 @@ def common(
         stream=sys.stderr,
     )
     # What happens to the configuration and to Envoy is for whoever started them, asked for or not.
+    logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would watch its own words in a log beside the file
     logging.getLogger("controlplane.local").setLevel(logging.INFO)
 
 

@@ -222,7 +222,14 @@ def load_config(path: Path) -> Config:
         raise ConfigError(f"{path}: is larger than {_MAX_BYTES // 2**20} MiB")
     try:
         content = yaml.load(text, Loader=_UniqueKeyLoader)  # noqa: S506 - a SafeLoader that refuses doubled keys
-    except (yaml.YAMLError, ValueError, RecursionError) as error:  # ValueError: 2024-13-45, a number of 5,000 digits
+    except (
+        yaml.YAMLError,
+        ValueError,
+        RecursionError,
+        LookupError,
+        AttributeError,
+        TypeError,
+    ) as error:  # ValueError: 2024-13-45, a number of 5,000 digits
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
         raise ConfigError(f"{path}: must hold a mapping with at least `services`")

@@ -7,6 +7,7 @@ import contextlib
 import fcntl
 import logging
 import os
+import socket
 from collections.abc import AsyncIterator, Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from controlplane.engine import Engine, Planned
 from controlplane.intent import RoutingIntent
 from controlplane.local.build import Feeds, endpoint, planned_services
 from controlplane.local.config import Config, ConfigError, load_config
-from controlplane.local.envoy import EnvoyFiles, EnvoyProcess
+from controlplane.local.envoy import EnvoyFiles, EnvoyProcess, find_left_over
 from controlplane.metrics import registry_for
 from controlplane.publishers.envoy import Bootstrap, Gateway, endpoint_cluster, envoy_snapshot
 from controlplane.session import ServiceSpec
@@ -101,7 +102,10 @@ class Runtime:
                 async with asyncio.TaskGroup() as tasks:
                     engine = tasks.create_task(self.engine.run())
                     try:
+                        self._check_port()
                         await self.envoy.start()
+                        if self.envoy.adopted:
+                            self.engine.resume()
                         await self.envoy.wait_ready()
                         await self._listening()
                         keeper = tasks.create_task(self.envoy.keep_running())
@@ -179,6 +183,19 @@ class Runtime:
     def _publish(self, intents: Sequence[RoutingIntent], label: str) -> None:
         self._cache.publish(envoy_snapshot(self._gateway, intents, label=label))
 
+    def _check_port(self) -> None:
+        """Envoys share a port without complaint, so another's must be found before ours starts."""
+        if find_left_over(EnvoyFiles(self.config.state_dir)) is not None:
+            return
+        listen = self._gateway.listen
+        family = socket.AF_INET6 if ":" in listen.address else socket.AF_INET
+        try:
+            socket.create_server((listen.address, listen.port), family=family).close()
+        except OSError as error:
+            raise RuntimeStartError(
+                f"envoy cannot listen on {listen}, set gateway.listen: {os.strerror(error.errno or 0)}"
+            ) from error
+
     async def _listening(self) -> None:
         """Wait for Envoy to accept its listener, or say why it does not: most often the port is taken."""
         answered = AsyncRetrying(
@@ -203,10 +220,10 @@ class Runtime:
         return {"envoy_restarts": self.envoy.restarts, "reload_failures": self.reload_failures}
 
     async def _serve_xds(self, stack: contextlib.AsyncExitStack) -> None:
-        socket = self.config.state_dir / "xds.sock"
-        socket.unlink(missing_ok=True)
+        path = self.config.state_dir / "xds.sock"
+        path.unlink(missing_ok=True)
         try:
-            self.server.listen(f"unix:{socket}")
+            self.server.listen(f"unix:{path}")
         except OSError as error:
             raise RuntimeStartError(str(error)) from error
         await self.server.start()

@@ -21,7 +21,7 @@ import yaml
 
 from controlplane.cli import main
 from tests.support.dirs import short_directory
-from tests.support.ports import free_port, reserved_port
+from tests.support.ports import free_port
 
 COMMANDS = ("demo", "up", "down", "check", "replay")
 _PATIENCE_S = 60.0
@@ -261,8 +261,8 @@ def directory() -> Iterator[Path]:
 
 @pytest.fixture
 def gateway() -> Iterator[str]:
-    with reserved_port() as port:
-        yield f"127.0.0.1:{port}"
+    port = free_port()
+    yield f"127.0.0.1:{port}"
 
 
 def assert_told(result: Result, *texts: str) -> None:

@@ -116,6 +116,43 @@ async def test_a_flavour_that_answers_503_or_nothing_is_stood_in_for_and_comes_b
             assert seen.failures == []
 
 
+async def test_a_request_that_fails_everywhere_takes_nothing_from_others(folder: Path) -> None:
+    backends = [Backend(name) for name in ("high", "mid", "low")]
+    async with running_backends(*backends):
+        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
+        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
+            await installed.start()
+            seen = Traffic()
+            async with aiohttp.ClientSession() as session:
+                for status in (500, 503):
+                    for backend in backends:
+                        backend.status = status
+                    for _ in range(20):
+                        await seen.ask(session, installed.gateway)
+                    assert len(seen.failures) == 20
+                    seen.failures.clear()
+                    for backend in backends:
+                        backend.status = 200
+                    for _ in range(20):
+                        await seen.ask(session, installed.gateway)
+                    assert seen.failures == []
+
+
+async def test_a_post_is_not_repeated_when_a_flavour_answers_503(folder: Path) -> None:
+    backends = [Backend(name, status=503) for name in ("high", "mid", "low")]
+    async with running_backends(*backends):
+        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
+        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
+            await installed.start()
+            seen = Traffic()
+            async with aiohttp.ClientSession() as session:
+                await seen.ask(session, installed.gateway, method="POST")
+                assert sum(backend.hits for backend in backends) == 1
+                await seen.ask(session, installed.gateway, method="GET")
+                assert sum(backend.hits for backend in backends) > 3
+            assert seen.failures == ["status 503", "status 503"]
+
+
 async def test_a_killed_envoy_is_started_again(folder: Path) -> None:
     backends = [Backend(name) for name in ("high", "mid", "low")]
     async with running_backends(*backends):

@@ -8,7 +8,6 @@ from envoy_data_plane.envoy.config.cluster.v3 import (
     CircuitBreakers,
     CircuitBreakersThresholds,
     Cluster,
-    ClusterCommonLbConfig,
     ClusterCustomClusterType,
     ClusterDiscoveryType,
     ClusterEdsClusterConfig,
@@ -37,7 +36,6 @@ from envoy_data_plane.envoy.extensions.upstreams.http.v3 import (
     HttpProtocolOptions,
     HttpProtocolOptionsExplicitHttpConfig,
 )
-from envoy_data_plane.envoy.type.v3 import Percent
 from envoy_data_plane.google.protobuf import Struct, Value
 
 from controlplane.intent import ENERGY_METRIC, FlavourTarget, Topology
@@ -95,8 +93,6 @@ def _endpoint_cluster(topology: Topology, flavour: FlavourTarget) -> Resource:
         connect_timeout=_CONNECT_TIMEOUT,
         lb_policy=ClusterLbPolicy.LEAST_REQUEST,
         circuit_breakers=_circuit_breakers(),
-        # In panic Envoy would go on sending to ejected endpoints; we want the next flavour instead.
-        common_lb_config=ClusterCommonLbConfig(healthy_panic_threshold=Percent(value=0.0)),
         outlier_detection=_outlier_detection(),
         typed_extension_protocol_options={
             "envoy.extensions.upstreams.http.v3.HttpProtocolOptions": pack(_upstream_protocol())
@@ -121,13 +117,18 @@ def _circuit_breakers() -> CircuitBreakers:
 
 
 def _outlier_detection() -> OutlierDetection:
-    """Take an endpoint out after three failures in a row, and let a whole flavour go, since others answer for it."""
+    """Take an endpoint out when it cannot be reached three times in a row, and let a whole flavour go.
+
+    What an endpoint answers never takes it out, 5xx included: a URL that fails on every flavour would take out all of
+    them for everybody. Nor is there an end to trying: when all are out, Envoy's panic mode sends requests all the same.
+    """
     return OutlierDetection(
-        consecutive_5xx=5,
-        consecutive_gateway_failure=3,
-        enforcing_consecutive_gateway_failure=100,
+        enforcing_consecutive_5xx=0,
+        enforcing_consecutive_gateway_failure=0,
+        enforcing_success_rate=0,
         split_external_local_origin_errors=True,
         consecutive_local_origin_failure=3,
+        enforcing_local_origin_success_rate=0,
         interval=timedelta(seconds=1),
         base_ejection_time=timedelta(seconds=5),
         max_ejection_time=timedelta(seconds=60),

@@ -36,8 +36,8 @@ from xds import pack
 # tried again only where the request surely was not processed.
 _IDEMPOTENT = "GET|HEAD|OPTIONS|TRACE|PUT|DELETE"
 _RETRY_IDEMPOTENT = "connect-failure,refused-stream,reset,gateway-error,retriable-status-codes"
-_RETRY_OTHERS = "connect-failure,refused-stream,reset-before-request,retriable-status-codes"
-_ORCA_HEADER = "endpoint-load-metrics"
+_RETRY_OTHERS = "connect-failure,refused-stream,reset-before-request"
+_ORCA_HEADERS = ["endpoint-load-metrics", "endpoint-load-metrics-bin"]
 
 
 def virtual_host(topology: Topology) -> VirtualHost:
@@ -47,7 +47,7 @@ def virtual_host(topology: Topology) -> VirtualHost:
         domains=list(topology.hosts),
         routes=list(_routes(topology)),
         response_headers_to_add=[_set_header(FLAVOUR_HEADER, f"%UPSTREAM_METADATA({names.METADATA}:flavour)%")],
-        response_headers_to_remove=[_ORCA_HEADER],
+        response_headers_to_remove=_ORCA_HEADERS,
     )
 
 
