@@ -260,9 +260,8 @@ def directory() -> Iterator[Path]:
 
 
 @pytest.fixture
-def gateway() -> Iterator[str]:
-    port = free_port()
-    yield f"127.0.0.1:{port}"
+def gateway() -> str:
+    return f"127.0.0.1:{free_port()}"
 
 
 def assert_told(result: Result, *texts: str) -> None:
