@@ -3,7 +3,8 @@
 import asyncio
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
 from pathlib import Path
 
 import aiohttp
@@ -12,7 +13,7 @@ import pytest
 
 from controlplane.local.envoy import admin
 from tests.support.backends import Backend, running_backends
-from tests.support.carbonrouter import TTL_S, Installation, installation
+from tests.support.carbonrouter import PRECISIONS, TTL_S, Installation, installation
 from tests.support.dirs import short_directory
 from tests.support.processes import running_carbonstat, running_lone_backend
 from tests.support.traffic import Traffic, traffic
@@ -26,6 +27,17 @@ ALL_ON_LOW = 15.0
 def folder() -> Iterator[Path]:
     with short_directory() as directory:
         yield directory
+
+
+@asynccontextmanager
+async def shop(folder: Path) -> AsyncIterator[tuple[Installation, list[Backend]]]:
+    """A running installation with three flavours, all traffic on the cheapest."""
+    backends = [Backend(name) for name in PRECISIONS]
+    async with running_backends(*backends):
+        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
+        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
+            await installed.start()
+            yield installed, backends
 
 
 async def _counted(installed: Installation, seen: Traffic) -> None:
@@ -44,32 +56,28 @@ async def _counted(installed: Installation, seen: Traffic) -> None:
 
 
 async def test_killing_the_control_plane_costs_no_request_and_no_count(folder: Path) -> None:
-    backends = [Backend(name) for name in ("high", "mid", "low")]
-    async with running_backends(*backends):
-        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
-        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
+    async with shop(folder) as (installed, _):
+        envoy = installed.envoy_pid()
+        async with traffic(installed.gateway) as seen:
+            await eventually(lambda: seen.newest == "low")
+
+            await installed.kill()
+            killed_s = time.monotonic()
+            await eventually(lambda: seen.newest == "high", timeout=TTL_S + 2)
+            fell_back_s = time.monotonic() - killed_s
+            assert fell_back_s < TTL_S + 0.5
+            on_its_own = seen.answered
+            await eventually(lambda: seen.answered > on_its_own + 100)
+            assert seen.newest == "high"
+
             await installed.start()
-            envoy = installed.envoy_pid()
-            async with traffic(installed.gateway) as seen:
-                await eventually(lambda: seen.newest == "low")
-
-                await installed.kill()
-                killed_s = time.monotonic()
-                await eventually(lambda: seen.newest == "high", timeout=TTL_S + 2)
-                fell_back_s = time.monotonic() - killed_s
-                assert fell_back_s < TTL_S + 0.5
-                on_its_own = seen.answered
-                await eventually(lambda: seen.answered > on_its_own + 100)
-                assert seen.newest == "high"
-
-                await installed.start()
-                assert "taken over" in installed.log
-                assert installed.envoy_pid() == envoy
-                await eventually(lambda: seen.newest == "low")
-            assert seen.failures == []
-            await _counted(installed, seen)
-            print(f"control plane killed: {seen.sent} sent, {len(seen.failures)} failed, {dict(seen.by_flavour)}")
-            print(f"full quality returned after {fell_back_s:.2f} s (TTL {TTL_S} s)")
+            assert "taken over" in installed.log
+            assert installed.envoy_pid() == envoy
+            await eventually(lambda: seen.newest == "low")
+        assert seen.failures == []
+        await _counted(installed, seen)
+        print(f"control plane killed: {seen.sent} sent, {len(seen.failures)} failed, {dict(seen.by_flavour)}")
+        print(f"full quality returned after {fell_back_s:.2f} s (TTL {TTL_S} s)")
 
 
 async def test_killing_a_flavour_costs_no_request(folder: Path) -> None:
@@ -119,25 +127,21 @@ async def test_a_flavour_that_answers_503_or_nothing_is_stood_in_for_and_comes_b
 
 
 async def test_a_request_that_fails_everywhere_takes_nothing_from_others(folder: Path) -> None:
-    backends = [Backend(name) for name in ("high", "mid", "low")]
-    async with running_backends(*backends):
-        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
-        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
-            await installed.start()
-            seen = Traffic()
-            async with aiohttp.ClientSession() as session:
-                for status in (500, 503):
-                    for backend in backends:
-                        backend.status = status
-                    for _ in range(20):
-                        await seen.ask(session, installed.gateway)
-                    assert len(seen.failures) == 20
-                    seen.failures.clear()
-                    for backend in backends:
-                        backend.status = 200
-                    for _ in range(20):
-                        await seen.ask(session, installed.gateway)
-                    assert seen.failures == []
+    async with shop(folder) as (installed, backends):
+        seen = Traffic()
+        async with aiohttp.ClientSession() as session:
+            for status in (500, 503):
+                for backend in backends:
+                    backend.status = status
+                for _ in range(20):
+                    await seen.ask(session, installed.gateway)
+                assert len(seen.failures) == 20
+                seen.failures.clear()
+                for backend in backends:
+                    backend.status = 200
+                for _ in range(20):
+                    await seen.ask(session, installed.gateway)
+                assert seen.failures == []
 
 
 async def test_a_post_is_not_repeated_when_a_flavour_answers_503(folder: Path) -> None:
@@ -156,23 +160,19 @@ async def test_a_post_is_not_repeated_when_a_flavour_answers_503(folder: Path) -
 
 
 async def test_a_killed_envoy_is_started_again(folder: Path) -> None:
-    backends = [Backend(name) for name in ("high", "mid", "low")]
-    async with running_backends(*backends):
-        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
-        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
-            await installed.start()
-            first = installed.envoy_pid()
-            psutil.Process(first).kill()
-            await eventually(lambda: installed.envoy_pid() != first)
-            seen = Traffic()
-            async with aiohttp.ClientSession() as session:
+    async with shop(folder) as (installed, _):
+        first = installed.envoy_pid()
+        psutil.Process(first).kill()
+        await eventually(lambda: installed.envoy_pid() != first)
+        seen = Traffic()
+        async with aiohttp.ClientSession() as session:
 
-                async def served() -> bool:
-                    await seen.ask(session, installed.gateway)
-                    return seen.newest == "low"
+            async def served() -> bool:
+                await seen.ask(session, installed.gateway)
+                return seen.newest == "low"
 
-                await eventually(served)
-            assert "carbonrouter_envoy_restarts_total 1.0" in await installed.metrics()
+            await eventually(served)
+        assert "carbonrouter_envoy_restarts_total 1.0" in await installed.metrics()
 
 
 async def test_sigterm_finishes_requests_in_flight_and_leaves_nothing(folder: Path) -> None:
@@ -214,44 +214,36 @@ async def _all_taken_in(folder: Path, seen: Traffic, total: int) -> bool:
 
 
 async def test_a_changed_file_is_followed_and_a_broken_one_is_not(folder: Path) -> None:
-    backends = [Backend(name) for name in ("high", "mid", "low")]
-    async with running_backends(*backends):
-        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
-        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
-            await installed.start()
-            async with traffic(installed.gateway) as seen:
-                await eventually(lambda: seen.newest == "low")
-                installed.config["services"][0]["budget"]["max_error_pct"] = 0
-                installed.write()
-                await eventually(lambda: seen.newest == "high")
-                installed.file.write_text("services: [{name: shop, budgt: {}}]", encoding="utf-8")
-                await eventually(lambda: "did you mean budget?" in installed.log)
-                answered = seen.answered
-                await eventually(lambda: seen.answered > answered + 50)
-                installed.config["services"][0]["budget"]["max_error_pct"] = ALL_ON_LOW
-                installed.config["services"][0]["flavours"].pop(1)
-                installed.write()
-                # The day's budget is what was promised for the whole day, so low may serve again.
-                await eventually(lambda: seen.newest == "low")
-            assert seen.failures == []
-            await _counted(installed, seen)
+    async with shop(folder) as (installed, _):
+        async with traffic(installed.gateway) as seen:
+            await eventually(lambda: seen.newest == "low")
+            installed.config["services"][0]["budget"]["max_error_pct"] = 0
+            installed.write()
+            await eventually(lambda: seen.newest == "high")
+            installed.file.write_text("services: [{name: shop, budgt: {}}]", encoding="utf-8")
+            await eventually(lambda: "did you mean budget?" in installed.log)
+            answered = seen.answered
+            await eventually(lambda: seen.answered > answered + 50)
+            installed.config["services"][0]["budget"]["max_error_pct"] = ALL_ON_LOW
+            installed.config["services"][0]["flavours"].pop(1)
+            installed.write()
+            # The day's budget is what was promised for the whole day, so low may serve again.
+            await eventually(lambda: seen.newest == "low")
+        assert seen.failures == []
+        await _counted(installed, seen)
 
 
 async def test_a_paused_control_plane_lets_full_quality_return_and_then_takes_over_again(folder: Path) -> None:
-    backends = [Backend(name) for name in ("high", "mid", "low")]
-    async with running_backends(*backends):
-        endpoints = {each.name: f"{each.host}:{each.port}" for each in backends}
-        async with installation(folder, endpoints, max_error_pct=ALL_ON_LOW) as installed:
-            await installed.start()
-            assert installed.process is not None
-            control_plane = psutil.Process(installed.process.pid)
-            async with traffic(installed.gateway) as seen:
-                await eventually(lambda: seen.newest == "low")
-                control_plane.suspend()
-                try:
-                    await eventually(lambda: seen.newest == "high", timeout=TTL_S + 2)
-                finally:
-                    control_plane.resume()
-                await eventually(lambda: seen.newest == "low")
-            assert seen.failures == []
-            await _counted(installed, seen)
+    async with shop(folder) as (installed, _):
+        assert installed.process is not None
+        control_plane = psutil.Process(installed.process.pid)
+        async with traffic(installed.gateway) as seen:
+            await eventually(lambda: seen.newest == "low")
+            control_plane.suspend()
+            try:
+                await eventually(lambda: seen.newest == "high", timeout=TTL_S + 2)
+            finally:
+                control_plane.resume()
+            await eventually(lambda: seen.newest == "low")
+        assert seen.failures == []
+        await _counted(installed, seen)
