@@ -6,9 +6,10 @@ Pure: numbers in, a Decision out. No network, no clock, no threads, no Kubernete
 from scheduler.controller import Controller
 from scheduler.counterfactual import Counterfactuals, counterfactuals, served_grams
 from scheduler.decision import Decision, Reasons
-from scheduler.forecast import CarbonHistory, Outlook
+from scheduler.history import CarbonHistory
 from scheduler.ledger import Books, Ledger, over_budget, window_of
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, integer_weights
+from scheduler.outlook import Outlook
 from scheduler.planner import Plan, plan
 from scheduler.replay import ReplayResult, replay, settings_for
 from scheduler.settings import ControllerSettings

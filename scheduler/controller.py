@@ -13,7 +13,7 @@ import numpy as np
 
 from scheduler.decision import Binding, Decision, Reasons
 from scheduler.demand import Volume, volume_ahead
-from scheduler.forecast import Outlook, carbon_ahead
+from scheduler.forecast import carbon_ahead
 from scheduler.guard import Exposure, error_ceiling, noise_ceiling
 from scheduler.hull import hull_corners, off_hull
 from scheduler.ledger import Ledger
@@ -26,6 +26,7 @@ from scheduler.model import (
     grams_per_request,
     integer_weights,
 )
+from scheduler.outlook import Outlook
 from scheduler.planner import Plan, plan
 from scheduler.settings import ControllerSettings
 from scheduler.state import ControllerState

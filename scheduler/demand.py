@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from scheduler._plain import items, number, record
-from scheduler.forecast import DAY_S, Outlook
 from scheduler.model import FloatArray
+from scheduler.outlook import DAY_S, Outlook
 
 MEMORY_S = DAY_S
 """Observed volume fades with this time constant, so that yesterday's level is a hint and last week's is not."""

@@ -7,16 +7,14 @@ minimum chases noise. Smoothing over the slots removes the first, carrying the l
 from __future__ import annotations
 
 import math
-from bisect import bisect_left
-from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
-from scheduler._plain import items, number, optional_number
+from scheduler.history import CarbonHistory
 from scheduler.model import FloatArray
+from scheduler.outlook import DAY_S, Outlook
 
-DAY_S = 86400.0
 LEVEL_KEPT_PER_DAY = 0.85
 """How much of the last day's level is left a day later where no forecast reaches (the rest is climatology)."""
 
@@ -30,85 +28,6 @@ NOISE_WEIGHT = 4.0
 """Noise costs more than roughness: chasing it moves quality to the wrong slot, smoothing it away only blurs."""
 
 Basis = Literal["provider", "past-actuals", "none"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Outlook:
-    """What a provider foresees: slots of `slot_s` from `start_s`, carbon in g/kWh (T,), requests per slot (T,).
-
-    It may begin in the past and should reach the end of the window. None means that no forecast is known. NaN
-    cells are bridged. Raises ValueError on other shapes, infinities, or negative requests.
-    """
-
-    start_s: float
-    slot_s: float
-    carbon_g_per_kwh: FloatArray | None = None
-    requests: FloatArray | None = None
-
-    def __post_init__(self) -> None:
-        if not (math.isfinite(self.start_s) and math.isfinite(self.slot_s) and self.slot_s > 0.0):
-            raise ValueError(f"an outlook needs a finite start and slots longer than 0 s, not {self.slot_s!r}")
-        for name in ("carbon_g_per_kwh", "requests"):
-            values = getattr(self, name)
-            if values is not None and (np.ndim(values) != 1 or np.isinf(values).any()):
-                raise ValueError(f"outlook: {name} must have one finite value (or NaN) per slot")
-        if self.requests is not None and (self.requests < 0.0).any():
-            raise ValueError("outlook: requests must be >= 0")
-
-    def slot_of(self, time_s: float) -> int:
-        """Index of the slot that holds `time_s`; negative before the outlook begins."""
-        index = math.floor((time_s - self.start_s) / self.slot_s)
-        return index if self.start_of(index + 1) > time_s else index + 1
-
-    def start_of(self, index: int) -> float:
-        """Start of slot `index`, in epoch seconds."""
-        return self.start_s + index * self.slot_s
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class CarbonHistory:
-    """The last observed slots, oldest first: (slot start, actual g/kWh, forecast g/kWh or None)."""
-
-    slots: tuple[tuple[float, float, float | None], ...] = ()
-    keep: int = 7 * 48
-
-    def observe(self, slot_start_s: float, *, actual: float, forecast: float | None) -> CarbonHistory:
-        """Return the history with this slot entered; the same slot again replaces what was known of it."""
-        entry = (
-            number(slot_start_s, what="slot start"),
-            number(actual, what="actual carbon intensity"),
-            optional_number(forecast, what="forecast carbon intensity"),
-        )
-        at = bisect_left(self.slots, slot_start_s, key=lambda slot: slot[0])
-        after = at + (at < len(self.slots) and self.slots[at][0] == slot_start_s)
-        slots = (*self.slots[:at], entry, *self.slots[after:])
-        return CarbonHistory(slots=slots[-self.keep :], keep=self.keep)
-
-    def to_list(self) -> list[list[float | None]]:
-        """Return JSON-safe data."""
-        return [list(slot) for slot in self.slots]
-
-    @classmethod
-    def from_list(cls, data: object) -> CarbonHistory:
-        """Read what `to_list` wrote; ValueError on anything else."""
-        history = cls()
-        for entry in items(data, what="carbon history"):
-            fields = items(entry, what="carbon history slot")
-            if len(fields) != 3:
-                raise ValueError(f"carbon history slot: expected 3 fields, got {len(fields)}")
-            start_s = number(fields[0], what="carbon history slot start")
-            history = history.observe(start_s, actual=fields[1], forecast=fields[2])
-        return history
-
-    def on_grid(self, outlook: Outlook, *, first: int, count: int) -> tuple[FloatArray, FloatArray]:
-        """Actual and forecast of `count` outlook slots from index `first`; NaN where unknown."""
-        actual, forecast = np.full(count, np.nan), np.full(count, np.nan)
-        for start_s, seen, foreseen in self.slots:
-            index = round((start_s - outlook.start_s) / outlook.slot_s) - first
-            if 0 <= index < count:
-                actual[index] = seen
-                forecast[index] = np.nan if foreseen is None else foreseen
-        return actual, forecast
 
 
 def carbon_ahead(

@@ -10,9 +10,9 @@ import numpy as np
 from scheduler.controller import Controller
 from scheduler.counterfactual import counterfactuals, served_grams
 from scheduler.decision import Decision
-from scheduler.forecast import Outlook
 from scheduler.ledger import over_budget
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray
+from scheduler.outlook import Outlook
 from scheduler.settings import ControllerSettings
 from scheduler.trace import Trace
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from scheduler._plain import number, optional_number, record
 from scheduler.demand import VolumeModel
-from scheduler.forecast import CarbonHistory
+from scheduler.history import CarbonHistory
 from scheduler.ledger import Ledger
 
 VERSION = 1
