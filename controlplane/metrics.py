@@ -33,7 +33,7 @@ class EngineCollector(Collector):
         sessions = [session for _, session in sorted(self._engine.sessions.items())]
         yield from _decision_metrics(sessions)
         yield from _served_metrics(sessions)
-        yield from _budget_metrics(sessions)
+        yield from _budget_metrics(sessions, now_s)
         yield from _carbon_metrics(sessions, now_s)
         yield from self._plumbing_metrics()
 
@@ -110,7 +110,7 @@ def _served_metrics(sessions: Sequence[ServiceSession]) -> Iterator[Metric]:
     yield from (requests, failed, joules)
 
 
-def _budget_metrics(sessions: Sequence[ServiceSession]) -> Iterator[Metric]:
+def _budget_metrics(sessions: Sequence[ServiceSession], now_s: float) -> Iterator[Metric]:
     promised = GaugeMetricFamily("carbonrouter_budget_error_ratio", "Promised mean error.", labels=_SERVICE)
     served = GaugeMetricFamily(
         "carbonrouter_window_error_ratio", "Mean error served in this budget window.", labels=_SERVICE
@@ -119,18 +119,14 @@ def _budget_metrics(sessions: Sequence[ServiceSession]) -> Iterator[Metric]:
     exceeded = CounterMetricFamily(
         "carbonrouter_windows_exceeded", "Budget windows that closed above the promise.", labels=_SERVICE
     )
-    late = CounterMetricFamily(
-        "carbonrouter_late_requests", "Answers reported too late for any window still open.", labels=_SERVICE
-    )
     for session in sessions:
         closed.add_metric(_labels(session), session.windows_closed)
         exceeded.add_metric(_labels(session), session.windows_exceeded)
         promised.add_metric(_labels(session), session.spec.settings.max_error)
-        ledger = session.controller.state.ledger
-        late.add_metric(_labels(session), 0.0 if ledger is None else ledger.late_requests)
-        if ledger is not None and ledger.current.requests:
-            served.add_metric(_labels(session), ledger.current.mean_error)
-    yield from (promised, served, closed, exceeded, late)
+        books = session.books(now_s)
+        if books.requests:
+            served.add_metric(_labels(session), books.mean_error)
+    yield from (promised, served, closed, exceeded)
 
 
 def _carbon_metrics(sessions: Sequence[ServiceSession], now_s: float) -> Iterator[Metric]:

@@ -16,15 +16,13 @@ from controlplane.carbon import CarbonFeed, CarbonSeries
 from controlplane.demand import DemandForecast
 from controlplane.intent import RoutingIntent, Topology, best_only
 from scheduler import (
+    Books,
     Controller,
     ControllerSettings,
     ControllerState,
     Decision,
     Flavour,
-    Ledger,
     Outlook,
-    over_budget,
-    window_of,
 )
 
 logger = logging.getLogger(__name__)
@@ -73,6 +71,7 @@ class ServiceSession:
         self.windows_closed = 0
         self.windows_exceeded = 0
         self._commanded_since_s: float | None = None
+        self._judged_until_s: float | None = None
         self._learned: CarbonSeries | None = None
         self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
 
@@ -138,7 +137,6 @@ class ServiceSession:
 
         Never raises: whatever goes wrong here, all traffic goes to the best flavour.
         """
-        books = self.controller.state.ledger
         try:
             self._close_command(now_s)
             self._learn_carbon(now_s)
@@ -154,29 +152,39 @@ class ServiceSession:
             self.decision = None
             self.intent = best_only(self.spec.topology, valid_until_s=now_s + self.spec.valid_for_s)
         self._commanded_since_s = now_s
-        self._judge(books)
+        self._judge(now_s)
         return self.intent
 
-    def _judge(self, before: Ledger | None) -> None:
+    def _judge(self, now_s: float) -> None:
         """Say once, when a window has closed, whether its promise was kept."""
-        after = self.controller.state.ledger
-        if before is None or after is None or after.current.start_s <= before.current.start_s:
-            return
+        window, ledger = self.spec.settings.window, self.controller.state.ledger
+        part_s, _ = window.part_of(now_s)
+        judged_s, self._judged_until_s = self._judged_until_s, part_s
+        if judged_s is None:
+            judged_s = ledger.books[-1].start_s if ledger.books else part_s
+        for book in ledger.books:
+            if judged_s <= book.start_s < part_s:
+                self._judge_window(ledger.open(window, book.start_s))
+
+    def _judge_window(self, closed: Books) -> None:
         self.windows_closed += 1
-        closed, promised = before.current, self.spec.settings.max_error
-        if over_budget(closed.mean_error, promised):
+        if not closed.held:
             self.windows_exceeded += 1
             logger.error(
-                "%s: a budget window closed with a mean error of %.4f %%, %.4f %% were promised",
+                "%s: a budget window closed with %.3f error-requests of %.3f that were granted (mean error %.4f %%)",
                 self.spec.key,
+                closed.error_requests,
+                closed.granted + closed.carried,
                 100 * closed.mean_error,
-                100 * promised,
             )
 
     def window(self, now_s: float) -> tuple[float, float]:
         """Start and end of the budget window that holds `now_s`."""
-        settings = self.spec.settings
-        return window_of(now_s, window_s=settings.window_s, offset_s=settings.window_offset_s)
+        return self.spec.settings.window.of(now_s)
+
+    def books(self, now_s: float) -> Books:
+        """The books of the budget window that holds `now_s`."""
+        return self.controller.state.ledger.open(self.spec.settings.window, now_s)
 
     def summary(self, start_s: float, end_s: float) -> Summary:
         """What was served in a stretch of time, beside its counterfactuals."""
@@ -194,7 +202,8 @@ class ServiceSession:
 
         A clock that jumps, as on a machine that boots in 1970, must not open the slots of decades.
         """
-        return self.window(now_s)[0] - self.spec.settings.window_s
+        start_s, end_s = self.window(now_s)
+        return start_s - (end_s - start_s)
 
     def _learn_carbon(self, now_s: float) -> None:
         self.account.forget_before(self._kept_since_s(now_s))

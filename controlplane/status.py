@@ -10,7 +10,7 @@ from controlplane.accounting import Summary
 from controlplane.carbon import FeedStatus
 from controlplane.engine import Engine
 from controlplane.session import ServiceSession
-from scheduler import Books, Ledger, over_budget
+from scheduler import Books
 from xds import ProxyStatus
 
 
@@ -108,28 +108,26 @@ def iso(time_s: float) -> str:
 def _budget(session: ServiceSession, now_s: float) -> dict[str, Any]:
     """The promise and the books: of the window that is open, and of the one before it."""
     ledger, settings = session.controller.state.ledger, session.spec.settings
-    if ledger is None:
-        start_s, end_s = session.window(now_s)
-        ledger = Ledger(current=Books(start_s=start_s, end_s=end_s))
+    previous = ledger.before(settings.window, now_s)
     return {
         "max_error": settings.max_error,
-        **_books(ledger.current, settings.max_error),
-        "previous_window": None if ledger.previous is None else _books(ledger.previous, settings.max_error),
-        "late_requests": ledger.late_requests,
+        **_books(session.books(now_s)),
+        "previous_window": None if previous is None else _books(previous),
         "windows_closed": session.windows_closed,
         "windows_exceeded": session.windows_exceeded,
     }
 
 
-def _books(books: Books, max_error: float) -> dict[str, Any]:
+def _books(books: Books) -> dict[str, Any]:
     return {
         "window_start": iso(books.start_s),
         "window_end": iso(books.end_s),
         "requests": books.requests,
         "error_requests": books.error_requests,
         "mean_error": books.mean_error if books.requests else None,
-        "credit": max_error * books.requests - books.error_requests,
-        "held": not over_budget(books.mean_error, max_error),
+        "carried": books.carried,
+        "credit": books.credit,
+        "held": books.held,
     }
 
 

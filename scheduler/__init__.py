@@ -7,18 +7,22 @@ from scheduler.controller import Controller
 from scheduler.counterfactual import Counterfactuals, counterfactuals, served_grams
 from scheduler.decision import Decision, Reasons
 from scheduler.history import CarbonHistory
-from scheduler.ledger import Books, Ledger, over_budget, window_of
+from scheduler.ledger import Books, Ledger, over_budget
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, integer_weights
 from scheduler.outlook import Outlook
 from scheduler.planner import Plan, plan
+from scheduler.policies import policy_named, policy_names
 from scheduler.replay import ReplayResult, replay, settings_for
 from scheduler.settings import ControllerSettings
 from scheduler.state import ControllerState
-from scheduler.trace import Trace, TraceError, parse_flavours, parse_trace
+from scheduler.table import TraceError
+from scheduler.trace import Trace, parse_flavours, parse_trace
+from scheduler.window import BudgetWindow
 
 __all__ = [
     "TOTAL_WEIGHT",
     "Books",
+    "BudgetWindow",
     "CarbonHistory",
     "Controller",
     "ControllerSettings",
@@ -41,8 +45,9 @@ __all__ = [
     "parse_flavours",
     "parse_trace",
     "plan",
+    "policy_named",
+    "policy_names",
     "replay",
     "served_grams",
     "settings_for",
-    "window_of",
 ]

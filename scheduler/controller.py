@@ -1,4 +1,4 @@
-"""The rolling controller: at every decision, plan the rest of the window with the budget that is left.
+"""The rolling controller: at every decision, ask the policy anew with the budget that is left of the window.
 
 Counts and carbon come in, weights go out. It reads no clock: every time is handed in, so that a replayed day and
 a live one run the same code.
@@ -6,30 +6,26 @@ a live one run the same code.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 
 import numpy as np
 
-from scheduler.decision import Binding, Decision, Reasons
-from scheduler.demand import Volume, volume_ahead
-from scheduler.forecast import carbon_ahead
-from scheduler.guard import Exposure, error_ceiling, noise_ceiling
-from scheduler.hull import hull_corners, off_hull
-from scheduler.ledger import Ledger
-from scheduler.model import (
-    TOTAL_WEIGHT,
-    Flavour,
-    FloatArray,
-    check_flavours,
-    errors_of,
-    grams_per_request,
-    integer_weights,
-)
+from scheduler.decision import Decision, Reasons
+from scheduler.demand import GUARD_MARGIN, Volume, volume_ahead
+from scheduler.forecast import Basis, carbon_ahead
+from scheduler.hull import off_hull
+from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, errors_of, integer_weights
 from scheduler.outlook import Outlook
-from scheduler.planner import Plan, plan
+from scheduler.policies import LOOKAHEAD_SLOTS, Proposal, Situation, policy_named
+from scheduler.promise import Promise, promise_ahead
+from scheduler.season import DAY
 from scheduler.settings import ControllerSettings
 from scheduler.state import ControllerState
+
+DAYS_TO_TRUST = 2
+"""So many days of comparing what was expected with what came make a demand learned from counts one to rely on."""
 
 
 class Controller:
@@ -43,9 +39,13 @@ class Controller:
     ) -> None:
         self._flavours = check_flavours(flavours)
         self._settings = settings
+        self._policy = policy_named(settings.policy)
         self._state = state or ControllerState()
+        if self._state.policy != settings.policy:  # another policy's notes mean nothing to this one
+            self._state = replace(self._state, policy=settings.policy, memory={})
+        if settings.constraints is not None and not getattr(self._policy, "honours_constraints", False):
+            raise ValueError(f"policy {settings.policy!r} heeds no constraints; `optimal` does")
         self._errors = errors_of(self._flavours)
-        self._corners = hull_corners(self._flavours)
         self._off_hull = off_hull(self._flavours)
 
     @property
@@ -77,143 +77,220 @@ class Controller:
         counted_s = until_s if counted_s is None else counted_s
         before_s = counted_s if state.accounted_until_s is None else state.accounted_until_s
         since_s = min(before_s, until_s) if since_s is None else since_s
-        ledger = state.ledger or self._opened(until_s)
-        ledger = ledger.add(
+        errors = {flavour.name: flavour.error for flavour in self._flavours}
+        ledger = state.ledger.add(
             counts,
-            errors={flavour.name: flavour.error for flavour in self._flavours},
+            errors=errors,
+            max_error=settings.max_error,
             since_s=since_s,
             until_s=until_s,
-            window_s=settings.window_s,
-            offset_s=settings.window_offset_s,
+            window=settings.window,
         )
-        volume = state.volume.observe(sum(counts.values()), since_s=max(before_s, since_s), until_s=counted_s)
-        self._state = replace(state, ledger=ledger, accounted_until_s=max(before_s, counted_s), volume=volume)
+        requests = sum(counts.values())
+        memory = state.memory
+        if requests > 0.0:
+            mean_error = sum(count * errors[name] for name, count in counts.items()) / requests
+            memory = self._policy.observe(memory, mean_error=mean_error, max_error=settings.max_error)
+        self._state = replace(
+            state,
+            ledger=ledger,
+            accounted_until_s=max(before_s, counted_s),
+            volume=state.volume.observe(requests, since_s=max(before_s, since_s), until_s=counted_s),
+            pattern=state.pattern.observe(requests, since_s=since_s, until_s=until_s),
+            memory=memory,
+        )
 
     def observe_carbon(self, slot_start_s: float, *, actual_g_per_kwh: float, forecast_g_per_kwh: float | None) -> None:
         """Enter what a slot's carbon intensity turned out to be, and what had been foreseen; repeating is harmless."""
         carbon = self._state.carbon.observe(slot_start_s, actual=actual_g_per_kwh, forecast=forecast_g_per_kwh)
         self._state = replace(self._state, carbon=carbon)
 
-    def decide(self, outlook: Outlook, *, now_s: float, feedback_s: float | None = None) -> Decision:
-        """Return the weights to serve from `now_s`, which stay until `feedback_s` (default: the end of the slot)."""
-        ledger = self._rolled(now_s)
+    def decide(
+        self,
+        outlook: Outlook,
+        *,
+        now_s: float,
+        feedback_s: float | None = None,
+        available: Collection[str] | None = None,
+    ) -> Decision:
+        """Return the weights to serve from `now_s`, which stay until `feedback_s` (default: the end of the slot).
+
+        Only the flavours named in `available` (default: all) get weight. Where none can answer all are treated as
+        if they could: then nobody knows better than the proxies.
+        """
         slot = outlook.slot_of(now_s)
-        valid_until_s = min(outlook.start_of(slot + 1), ledger.current.end_s)
-        step_end_s = max(now_s, valid_until_s if feedback_s is None else feedback_s)
-        volume = volume_ahead(
+        slot_end_s = outlook.start_of(slot + 1)
+        window_end_s = self._settings.window.planned_until(now_s)
+        learned = outlook.requests is None and self._state.pattern.compared >= DAYS_TO_TRUST * DAY
+        if learned:
+            outlook = self._with_learned_demand(outlook, now_s=now_s, window_end_s=window_end_s)
+        volume = self._volume(outlook, now_s=now_s, feedback_s=feedback_s, window_end_s=window_end_s)
+        chosen = self._serving(available)
+        guard = self._guard(volume, learned=learned)
+        promise = promise_ahead(
+            self._state.ledger,
+            self._settings.window,
+            volume,
+            max_error=self._settings.max_error,
+            least_error=float(self._errors[chosen].min()),
+            guard=guard,
+            now_s=now_s,
+            slot_end_s=slot_end_s,
+            slot_s=outlook.slot_s,
+        )
+        situation, basis = self._situation(outlook, volume, promise, chosen=chosen, now_s=now_s)
+        proposal = self._policy.propose(situation)
+        shares = self._checked(proposal, chosen)
+        weights = self._weights(shares[0], chosen)
+        expected_error = float(np.dot(weights, self._errors)) / TOTAL_WEIGHT
+        named = {flavour.name: weight for flavour, weight in zip(self._flavours, weights, strict=True)}
+        self._remember(outlook, volume, now_s=now_s, weights=named, mean_error=expected_error, memory=proposal.memory)
+        return Decision(
+            slot_start_s=outlook.start_of(slot),
+            slot_end_s=slot_end_s,
+            valid_until_s=min(slot_end_s, window_end_s),
+            weights=named,
+            expected_error=expected_error,
+            planned_weights=shares,
+            reasons=self._reasons(situation, proposal, basis=basis, chosen=chosen),
+        )
+
+    def _serving(self, available: Collection[str] | None) -> list[int]:
+        every = range(len(self._flavours))
+        if available is None:
+            return list(every)
+        return [at for at in every if self._flavours[at].name in available] or list(every)
+
+    def _volume(self, outlook: Outlook, *, now_s: float, feedback_s: float | None, window_end_s: float) -> Volume:
+        slot_end_s = outlook.start_of(outlook.slot_of(now_s) + 1)
+        step_end_s = max(now_s, min(slot_end_s, window_end_s) if feedback_s is None else feedback_s)
+        counted_s = self._counted_s(now_s)
+        return volume_ahead(
             self._state.volume,
             outlook,
             now_s=now_s,
-            counted_s=self._counted_s(ledger, now_s),
-            step_end_s=min(step_end_s, ledger.current.end_s),
-            window_end_s=ledger.current.end_s,
+            counted_s=counted_s,
+            step_end_s=min(step_end_s, window_end_s),
+            window_end_s=window_end_s,
             prior_slots=self._settings.volume_prior_slots,
-        )
-        ahead = volume.slots.size
-        carbon, basis = carbon_ahead(self._state.carbon, outlook, first=slot, count=ahead, ar=self._settings.carbon_ar)
-        exposure = self._exposure(ledger, volume)
-        budget = exposure.credit + self._settings.max_error * float(volume.slots.sum())
-        budget += volume.in_flight * (self._settings.max_error - exposure.in_flight_error)
-        planned = self._planned(carbon, volume.slots, budget=budget)
-        shares, binding = self._guarded(planned, exposure, grams=grams_per_request(self._flavours, carbon[:1]))
-        weights = integer_weights(shares, errors=self._errors)
-        expected_error = float(np.dot(weights, self._errors)) / TOTAL_WEIGHT
-        self._remember(ledger, outlook, volume, now_s=now_s, weights_error=expected_error)
-        return Decision(
-            slot_start_s=outlook.start_of(slot),
-            slot_end_s=outlook.start_of(slot + 1),
-            valid_until_s=valid_until_s,
-            weights={flavour.name: weight for flavour, weight in zip(self._flavours, weights, strict=True)},
-            expected_error=expected_error,
-            planned_weights=np.vstack((shares, planned.weights[1:])),
-            reasons=Reasons(
-                carbon_now_g_per_kwh=None if basis == "none" else float(carbon[0]),
-                budget_left_error_requests=budget,
-                shadow_price=None if basis == "none" else planned.shadow_price,
-                binding=binding,
-                forecast=basis,
-                off_hull=self._off_hull,
-            ),
+            commands=self._state.commands.spans(counted_s, now_s),
+            otherwise=float(self._errors.min()),
         )
 
-    def _remember(
-        self, ledger: Ledger, outlook: Outlook, volume: Volume, *, now_s: float, weights_error: float
+    def _counted_s(self, now_s: float) -> float:
+        """Time up to which the requests that matter to the promise ahead are counted."""
+        counted_s = self._state.accounted_until_s
+        return now_s if counted_s is None else min(now_s, max(counted_s, self._settings.window.of(now_s)[0]))
+
+    def _with_learned_demand(self, outlook: Outlook, *, now_s: float, window_end_s: float) -> Outlook:
+        """The outlook with the demand that past counts let expect, where nobody foretells any."""
+        first = outlook.slot_of(self._counted_s(now_s))
+        count = outlook.slot_of(math.nextafter(window_end_s, -math.inf)) - first + 1
+        start_s = outlook.start_of(first)
+        expected = self._state.pattern.expected(start_s=start_s, slot_s=outlook.slot_s, count=count)
+        if expected is None or first < 0:
+            return outlook
+        return replace(outlook, requests=np.concatenate((np.full(first, np.nan), expected)))
+
+    def _guard(self, volume: Volume, *, learned: bool) -> float:
+        """The deviation of demand to be prepared for."""
+        if self._settings.guard is not None:
+            return self._settings.guard
+        if not volume.foreseen:
+            # With no forecast of demand nothing is promised of what is to come, not even that it comes.
+            return 1.0
+        own = self._state.volume.guard()
+        return max(own, min(1.0, GUARD_MARGIN * self._state.pattern.worst_day)) if learned else own
+
+    def _situation(
+        self, outlook: Outlook, volume: Volume, promise: Promise, *, chosen: list[int], now_s: float
+    ) -> tuple[Situation, Basis]:
+        slot, settings = outlook.slot_of(now_s), self._settings
+        count = max(volume.slots.size, LOOKAHEAD_SLOTS)
+        carbon, basis = carbon_ahead(
+            self._state.carbon, outlook, first=slot, count=count, ar=settings.carbon_ar, needed=volume.slots.size
+        )
+        provided = outlook.carbon_at(first=slot, count=count)
+        situation = Situation(
+            flavours=tuple(self._flavours[at] for at in chosen),
+            now_s=now_s,
+            slot_start_s=outlook.start_of(slot),
+            slot_s=outlook.slot_s,
+            carbon=carbon,
+            provided=np.where(np.isnan(provided), carbon, provided),
+            basis=basis,
+            requests=volume.slots,
+            max_error=settings.max_error,
+            promise=promise,
+            constraints=settings.constraints,
+            previous=self._previous(outlook.start_of(slot), chosen),
+            sampling_sigmas=settings.sampling_sigmas,
+            memory=self._state.memory,
+            seed=settings.seed,
+        )
+        return situation, basis
+
+    def _previous(self, slot_start_s: float, chosen: list[int]) -> FloatArray | None:
+        """The shares (S,) that the flavours now available had in the slot before."""
+        weights = self._state.commands.previous(slot_start_s)
+        if not weights:
+            return None
+        return np.array([weights.get(self._flavours[at].name, 0.0) for at in chosen]) / TOTAL_WEIGHT
+
+    def _checked(self, proposal: Proposal, chosen: list[int]) -> FloatArray:
+        """The proposal's shares over all flavours; ValueError where a policy breaks its contract."""
+        shares = np.asarray(proposal.shares, dtype=np.float64)
+        if (
+            shares.ndim != 2
+            or shares.shape[0] < 1
+            or shares.shape[1] != len(chosen)
+            or not np.isfinite(shares).all()
+            or (shares < -1e-9).any()
+            or np.abs(shares.sum(axis=1) - 1.0).max() > 1e-6
+        ):
+            raise ValueError(f"policy {self._settings.policy!r} proposed shares that do not sum to 1 for each slot")
+        spread = np.zeros((shares.shape[0], len(self._flavours)))
+        spread[:, chosen] = np.maximum(shares, 0.0)
+        return spread
+
+    def _weights(self, shares: FloatArray, chosen: list[int]) -> tuple[int, ...]:
+        weights = np.zeros(len(self._flavours), dtype=np.int64)
+        weights[chosen] = integer_weights(shares[chosen], errors=self._errors[chosen])
+        return tuple(int(weight) for weight in weights)
+
+    def _reasons(self, situation: Situation, proposal: Proposal, *, basis: Basis, chosen: list[int]) -> Reasons:
+        return Reasons(
+            carbon_now_g_per_kwh=None if basis == "none" else float(situation.carbon[0]),
+            budget_left_error_requests=float(situation.promise.budgets[-1]),
+            shadow_price=proposal.shadow_price,
+            binding=proposal.binding,
+            forecast=basis,
+            off_hull=self._off_hull,
+            unavailable=tuple(flavour.name for at, flavour in enumerate(self._flavours) if at not in chosen),
+            policy=self._settings.policy,
+            conditions=proposal.conditions,
+            diagnostics=proposal.diagnostics,
+        )
+
+    def _remember(  # noqa: PLR0913 - all that a decision leaves behind
+        self,
+        outlook: Outlook,
+        volume: Volume,
+        *,
+        now_s: float,
+        weights: Mapping[str, int],
+        mean_error: float,
+        memory: Mapping[str, float],
     ) -> None:
         state = self._state
         model = state.volume
+        slot = outlook.slot_of(now_s)
+        start_s, end_s = outlook.start_of(slot), outlook.start_of(slot + 1)
         if volume.foreseen or model.seen:  # a level made up for want of any teaches nothing
-            slot = outlook.slot_of(now_s)
-            start_s, end_s = outlook.start_of(slot), outlook.start_of(slot + 1)
             model = model.expect(start_s=start_s, end_s=end_s, rate_per_s=volume.base_per_s)
-        self._state = replace(
-            state,
-            ledger=ledger,
-            accounted_until_s=now_s if state.accounted_until_s is None else state.accounted_until_s,
-            weights_error=weights_error,
-            volume=model,
+        # A clock that was ahead must not leave the time until it gets there again uncounted.
+        accounted_s = now_s if state.accounted_until_s is None else min(state.accounted_until_s, now_s)
+        commands = state.commands.decided(
+            weights, mean_error=mean_error, now_s=now_s, slot_s=start_s, counted_s=accounted_s
         )
-
-    def _opened(self, at_s: float) -> Ledger:
-        settings = self._settings
-        return Ledger.opening(at_s=at_s, window_s=settings.window_s, offset_s=settings.window_offset_s)
-
-    def _rolled(self, now_s: float) -> Ledger:
-        settings = self._settings
-        ledger = self._state.ledger or self._opened(now_s)
-        return ledger.at(now_s, window_s=settings.window_s, offset_s=settings.window_offset_s)
-
-    def _counted_s(self, ledger: Ledger, now_s: float) -> float:
-        """Time up to which the current window's requests are counted."""
-        counted_s = self._state.accounted_until_s
-        return now_s if counted_s is None else min(now_s, max(counted_s, ledger.current.start_s))
-
-    def _exposure(self, ledger: Ledger, volume: Volume) -> Exposure:
-        books = ledger.current
-        guard = self._settings.guard
-        if guard is None:
-            # With no forecast of demand nothing is promised of what is to come, not even that it comes.
-            guard = self._state.volume.guard() if volume.foreseen else 1.0
-        low, high = (1.0 - guard) * volume.low, (1.0 + guard) * volume.high
-        least = float(self._errors.min())
-        flying = self._state.weights_error
-        return Exposure(
-            max_error=self._settings.max_error,
-            least_error=least,
-            credit=self._settings.max_error * books.requests - books.error_requests,
-            in_flight=(low * volume.in_flight, high * volume.in_flight),
-            in_flight_error=least if flying is None else flying,
-            step=(low * volume.step, high * volume.step),
-            later=low * volume.later,
-        )
-
-    def _planned(self, carbon: FloatArray, requests: FloatArray, *, budget: float) -> Plan:
-        """Plan slot by slot, or one constant mix when no slot is better than another: any order would be a guess."""
-        grams = grams_per_request(self._flavours, carbon)
-        errors = np.tile(self._errors, (carbon.size, 1))
-        if np.ptp(carbon) > 0.0:
-            return plan(error=errors, grams=grams, requests=requests, budget_error_requests=budget)
-        total = np.array([requests.sum()])
-        mix = plan(error=errors[:1], grams=grams[:1], requests=total, budget_error_requests=budget)
-        return replace(mix, weights=np.tile(mix.weights, (carbon.size, 1)))
-
-    def _guarded(self, planned: Plan, exposure: Exposure, *, grams: FloatArray) -> tuple[FloatArray, Binding]:
-        """Return this slot's shares (S,), moved along the hull towards quality as far as the guard demands."""
-        shares = planned.weights[0]
-        error = float(shares @ self._errors)
-        ceiling = noise_ceiling(
-            exposure,
-            planned=min(error, error_ceiling(exposure)),
-            corners=self._corners,
-            sigmas=self._settings.sampling_sigmas,
-        )
-        if not planned.feasible:
-            return shares, "infeasible"
-        if ceiling >= error - 1e-12:
-            return shares, "budget" if planned.binding else "none"
-        capped = plan(
-            error=self._errors[None, :],
-            grams=grams,
-            requests=np.ones(1),
-            budget_error_requests=ceiling,
-        )
-        return capped.weights[0], "guard"
+        self._state = replace(state, accounted_until_s=accounted_s, commands=commands, volume=model, memory=memory)

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, field
+from typing import Any
 
 from scheduler.forecast import Basis
 from scheduler.model import FloatArray
-
-Binding = Literal["budget", "guard", "none", "infeasible"]
+from scheduler.policies import DEFAULT_POLICY, Binding
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +18,9 @@ class Reasons:
     `carbon_now_g_per_kwh` is the estimate for this slot and `shadow_price` the grams one more error-request of
     budget would save (both None when nothing is known of carbon); `budget_left_error_requests` is what the rest
     of the window may still spend, on the requests expected. `binding` is what held the error down, `forecast`
-    what the plan rests on, `off_hull` the flavours without weight because they cost more for less.
+    what the plan rests on, `off_hull` the flavours without weight because they cost more for less, `unavailable`
+    those without because they cannot answer. `policy` is who decided, `conditions` what it could not meet, and
+    `diagnostics` are its own figures.
     """
 
     carbon_now_g_per_kwh: float | None
@@ -28,6 +29,10 @@ class Reasons:
     binding: Binding
     forecast: Basis
     off_hull: tuple[str, ...]
+    unavailable: tuple[str, ...] = ()
+    policy: str = DEFAULT_POLICY
+    conditions: tuple[str, ...] = ()
+    diagnostics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +40,7 @@ class Decision:
     """Integer weights by flavour, summing to TOTAL_WEIGHT, for one slot.
 
     `expected_error` is the mean error of these weights; `planned_weights` (T, S) are the shares planned for this
-    slot and the rest of the window, for display.
+    slot and as many later ones as the policy planned, for display.
     """
 
     slot_start_s: float
@@ -63,5 +68,9 @@ class Decision:
                 "binding": reasons.binding,
                 "forecast": reasons.forecast,
                 "off_hull": list(reasons.off_hull),
+                "unavailable": list(reasons.unavailable),
+                "policy": reasons.policy,
+                "conditions": list(reasons.conditions),
+                "diagnostics": dict(reasons.diagnostics),
             },
         }

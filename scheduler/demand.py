@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -122,13 +123,15 @@ class Volume:
     """Requests expected in the rest of a window, after correction.
 
     `slots` (T,): in each slot from now on (the first and last may be cut); `in_flight`: answered since the last
-    counts; `step`: until counts come back; `later`: after that. Factors `low` <= 1 <= `high` on all of these
-    reach from the least to the most of what the provider, the correction and the bare counts say. `base_per_s`
-    is the rate of this slot before correction; `foreseen` says that it comes from a provider.
+    counts, at the mean error `in_flight_error`; `step`: until counts come back; `later`: after that. Factors `low`
+    <= 1 <= `high` on all of these reach from the least to the most of what the provider, the correction and the
+    bare counts say. `base_per_s` is the rate of this slot before correction; `foreseen` says that it comes from a
+    forecast.
     """
 
     slots: FloatArray
     in_flight: float
+    in_flight_error: float
     step: float
     later: float
     low: float
@@ -146,10 +149,13 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
     step_end_s: float,
     window_end_s: float,
     prior_slots: float,
+    commands: Sequence[tuple[float, float, float]] = (),
+    otherwise: float = 0.0,
 ) -> Volume:
     """Expect the requests between `counted_s` <= `now_s` <= `step_end_s` <= `window_end_s`.
 
-    Without a provider's forecast demand is taken to stay at the observed level.
+    Without a provider's forecast demand is taken to stay at the observed level. `commands` are (from, to, mean
+    error) of what was in force since `counted_s`; `otherwise` is the error where none was.
     """
     first, slot = outlook.slot_of(counted_s), outlook.slot_of(now_s)
     count = max(slot, outlook.slot_of(math.nextafter(window_end_s, -math.inf))) - first + 1
@@ -168,9 +174,14 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
         share: FloatArray = np.clip(inside / outlook.slot_s, 0.0, 1.0)
         return ratio * base * share
 
+    in_flight = float(between(counted_s, now_s).sum())
+    spans = [(float(between(since_s, until_s).sum()), error) for since_s, until_s, error in commands]
+    spans.append((in_flight - sum(requests for requests, _ in spans), otherwise))
+    erring = sum(requests * error for requests, error in spans)
     return Volume(
         slots=between(now_s, window_end_s)[slot - first :],
-        in_flight=float(between(counted_s, now_s).sum()),
+        in_flight=in_flight,
+        in_flight_error=min(1.0, max(0.0, erring / in_flight)) if in_flight > 0.0 else otherwise,
         step=float(between(now_s, step_end_s).sum()),
         later=float(between(step_end_s, window_end_s).sum()),
         low=min(1.0, ratio, raw) / ratio,
@@ -187,16 +198,23 @@ def foreseen_requests(outlook: Outlook, *, first: int, count: int) -> FloatArray
     """
     if outlook.requests is None or np.isnan(outlook.requests).all():
         return None
-    day = max(1, round(DAY_S / outlook.slot_s))
-    known = outlook.requests
-    index = np.arange(first, first + count)
-    result = np.full(count, float(np.nanmean(known)))
-    for at, slot in enumerate(index):
-        if 0 <= slot < known.size:
-            result[at] = known[slot]
-        elif np.isfinite(same := known[slot % day :: day]).any():
-            result[at] = np.nanmean(same)
+    known, index = outlook.requests, np.arange(first, first + count)
+    inside = (index >= 0) & (index < known.size)
+    result = np.full(count, np.nan)
+    result[inside] = known[index[inside]]
+    usual = _usual_day(known, day=max(1, round(DAY_S / outlook.slot_s)))
+    result[~inside] = usual[index[~inside] % usual.size]
+    finite = np.isfinite(known)
     holes = np.isnan(result)
-    if holes.any():
-        result[holes] = np.interp(index[holes], np.flatnonzero(np.isfinite(known)), known[np.isfinite(known)])
+    result[holes] = np.interp(index[holes], np.flatnonzero(finite), known[finite])
     return result
+
+
+def _usual_day(known: FloatArray, *, day: int) -> FloatArray:
+    """Mean of what is known by slot of the day (day,), the plain mean for slots never seen."""
+    finite = np.isfinite(known)
+    slots = np.flatnonzero(finite) % day
+    seen = np.bincount(slots, minlength=day)
+    sums = np.bincount(slots, weights=known[finite], minlength=day)
+    usual: FloatArray = np.where(seen > 0, sums / np.maximum(seen, 1), known[finite].mean())
+    return usual

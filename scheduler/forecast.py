@@ -7,16 +7,15 @@ minimum chases noise. Smoothing over the slots removes the first, carrying the l
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
+from scheduler.climatology import climatology
 from scheduler.history import CarbonHistory
 from scheduler.model import FloatArray
 from scheduler.outlook import DAY_S, Outlook
-
-LEVEL_KEPT_PER_DAY = 0.85
-"""How much of the last day's level is left a day later where no forecast reaches (the rest is climatology)."""
 
 ROUGHNESS = 0.035
 """Prior standard deviation of a grid's second differences from slot to slot, as a share of its level."""
@@ -24,60 +23,60 @@ ROUGHNESS = 0.035
 ROUGHNESS_SLOTS = 10.0
 """How many observed slots that prior is worth."""
 
-NOISE_WEIGHT = 4.0
+NOISE_WEIGHT = 12.0
 """Noise costs more than roughness: chasing it moves quality to the wrong slot, smoothing it away only blurs."""
 
-Basis = Literal["provider", "past-actuals", "none"]
+CORRECTED_SLOTS = 7 * 48
+"""How far back a forecast and its errors are looked at to correct what is left of it."""
+
+Basis = Literal["provider", "provider+climatology", "provider+level", "past-actuals", "none"]
+"""What an estimate rests on. Where the provider's forecast ends sooner than what was asked for, it goes on by the
+zone's usual day ("provider+climatology") or, with less than a day of actuals, by the forecast's own last level and
+shape ("provider+level"). With no forecast it rests on "past-actuals", or on nothing: "none" is flat."""
 
 
-def carbon_ahead(
+def carbon_ahead(  # noqa: PLR0913 - what is known, and of what to speak
     history: CarbonHistory,
     outlook: Outlook,
     *,
     first: int,
     count: int,
     ar: float,
+    needed: int | None = None,
 ) -> tuple[FloatArray, Basis]:
     """Estimate the carbon intensity of `count` outlook slots from index `first`: g/kWh (count,) >= 0, and its basis.
 
-    Slots beyond the outlook continue its last day's level, decaying towards the mean by slot of the day. With
-    no forecast at all the same is done from past actuals; with nothing known the result is flat.
+    The provider's forecast is corrected by what was observed; beyond its end the level returns to the zone's usual
+    day (scheduler.climatology). With no forecast at all the same is done from past actuals; with nothing known the
+    result is flat. The basis speaks of the first `needed` slots, by default of all. The result is shared between
+    calls and read-only.
     """
-    past = _past_slots(history, outlook, first=first)
-    actual, forecast = history.on_grid(outlook, first=first - past, count=past + count)
-    forecast = _provided(outlook, first=first - past, count=past + count, otherwise=forecast)
-    actual[past:] = np.nan  # the slot that is running is not known yet
-    if np.isfinite(forecast[past:]).any():
-        known = np.where(np.isfinite(forecast), forecast, actual)
-        path = extend(bridge(known), known=_last(known) + 1, slot_s=outlook.slot_s)
-        estimate = correct(path, actual=actual, ar=ar)
-        basis: Basis = "provider"
-    elif np.isfinite(actual).any():
-        estimate = _from_actuals(actual, slot_s=outlook.slot_s, ar=ar)
-        basis = "past-actuals"
-    else:
-        return np.ones(count), "none"
-    return np.maximum(estimate[past:], 0.0), basis
+    needed = count if needed is None else needed
+    key = ("ahead", *outlook.carbon_key(), first, count, ar, needed)
+    return history.remembered(key, lambda: _estimate(Past.of(history, outlook, first=first, count=count), ar, needed))
 
 
-def _from_actuals(actual: FloatArray, *, slot_s: float, ar: float) -> FloatArray:
-    """Continue past actuals (n,), NaN from the present on, by their mean day and the last deviation from it.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Past:
+    """What is known on one grid of `day` slots to a day, before and after the present slot at index `now`.
 
-    Less than a day says nothing of what is to come: a night's low would make every later hour look dear. The
-    result is then flat, which is planned as a constant mix.
+    `actual` (n,) is NaN from `now` on, `forecast` (n,) where the provider says nothing.
     """
-    known = _last(actual) + 1
-    day = max(1, round(DAY_S / slot_s))
-    first = int(np.flatnonzero(np.isfinite(actual))[0])
-    if known - first < day:
-        return np.full(actual.size, float(np.nanmean(actual)))
-    path = bridge(actual[first:])
-    usual = extend(path, known=known - first, slot_s=slot_s)
-    lead = np.arange(1, path.size - (known - first) + 1)
-    expected = usual[known - first :]
-    same = path[(known - 1 - first) % day : known - first : day].mean()
-    expected += (path[known - first - 1] - same) * ar**lead
-    return np.concatenate((actual[:known], expected))
+
+    actual: FloatArray
+    forecast: FloatArray
+    now: int
+    day: int
+
+    @classmethod
+    def of(cls, history: CarbonHistory, outlook: Outlook, *, first: int, count: int) -> Past:
+        """Gather the `count` outlook slots from index `first`, the present one, and those before it."""
+        past = _past_slots(history, outlook, first=first)
+        actual, remembered = history.on_grid(outlook, first=first - past, count=past + count)
+        given = outlook.carbon_at(first=first - past, count=past + count)
+        actual[past:] = np.nan  # the slot that is running is not known yet
+        forecast = np.where(np.isnan(given), remembered, given)
+        return cls(actual=actual, forecast=forecast, now=past, day=max(1, round(DAY_S / outlook.slot_s)))
 
 
 def _past_slots(history: CarbonHistory, outlook: Outlook, *, first: int) -> int:
@@ -88,15 +87,58 @@ def _past_slots(history: CarbonHistory, outlook: Outlook, *, first: int) -> int:
     return min(first - oldest, history.keep)
 
 
-def _provided(outlook: Outlook, *, first: int, count: int, otherwise: FloatArray) -> FloatArray:
-    """The outlook's carbon on the grid, `otherwise` (count,) where it has none."""
-    result = otherwise.copy()
-    if outlook.carbon_g_per_kwh is not None:
-        low, high = max(first, 0), min(first + count, outlook.carbon_g_per_kwh.size)
-        if low < high:
-            cells = outlook.carbon_g_per_kwh[low:high]
-            result[low - first : high - first] = np.where(np.isnan(cells), result[low - first : high - first], cells)
-    return result
+def _estimate(past: Past, ar: float, needed: int) -> tuple[FloatArray, Basis]:
+    basis: Basis
+    if np.isfinite(past.forecast[past.now :]).any():
+        estimate, basis = _from_provider(past, ar=ar, needed=needed)
+    elif np.isfinite(past.actual).any():
+        estimate, basis = _from_actuals(past, ar=ar), "past-actuals"
+    else:
+        estimate, basis = np.ones(past.actual.size - past.now), "none"
+    estimate = np.maximum(estimate, 0.0)
+    estimate.flags.writeable = False
+    return estimate, basis
+
+
+def _from_provider(past: Past, *, ar: float, needed: int) -> tuple[FloatArray, Basis]:
+    """Correct the forecast as far as it reaches and continue it by what the zone usually does."""
+    known = np.where(np.isfinite(past.forecast), past.forecast, past.actual)
+    end = _last(known) + 1
+    begin = max(0, past.now - CORRECTED_SLOTS)
+    corrected = correct(bridge(known[begin:end]), actual=past.actual[begin:end], ar=ar)
+    beyond = past.actual.size - end
+    if beyond == 0:
+        return corrected[past.now - begin :], "provider"
+    seen = known[:end].copy()
+    seen[begin:] = corrected
+    seen = np.where(np.isfinite(past.actual[:end]), past.actual[:end], seen)
+    usual = climatology(bridge(seen[_first(seen) :]), day=past.day)
+    estimate = np.concatenate((corrected[past.now - begin :], usual.expect(np.arange(1.0, beyond + 1))))
+    if end - past.now >= needed:
+        return estimate, "provider"
+    enough = np.count_nonzero(np.isfinite(past.actual)) >= past.day
+    return estimate, "provider+climatology" if enough else "provider+level"
+
+
+def _from_actuals(past: Past, *, ar: float) -> FloatArray:
+    """Continue past actuals by the zone's usual day and the last deviation from it.
+
+    Less than a day says nothing of what is to come: a night's low would make every later hour look dear. The
+    result is then flat, which is planned as a constant mix.
+    """
+    begin, end = _first(past.actual), _last(past.actual) + 1
+    seen = bridge(past.actual[begin:end])
+    lead = np.arange(past.now - end + 1.0, past.actual.size - end + 1.0)
+    usual = climatology(seen, day=past.day)
+    if seen.size < past.day:
+        return usual.expect(lead)
+    deviation = float(seen[-1] - usual.expect(np.zeros(1))[0])
+    expected: FloatArray = usual.expect(lead) + deviation * ar**lead
+    return expected
+
+
+def _first(values: FloatArray) -> int:
+    return int(np.flatnonzero(np.isfinite(values))[0])
 
 
 def _last(values: FloatArray) -> int:
@@ -151,20 +193,3 @@ def smooth(values: FloatArray, *, bandwidth: float) -> FloatArray:
     padded = np.concatenate((before, values, after))
     smoothed: FloatArray = np.convolve(padded, kernel / kernel.sum(), mode="valid")
     return smoothed
-
-
-def extend(values: FloatArray, *, known: int, slot_s: float) -> FloatArray:
-    """Replace values from index `known` on by the last day's level decaying towards the mean by slot of day."""
-    beyond = np.arange(known, values.size)
-    if beyond.size == 0:
-        return values
-    day = max(1, round(DAY_S / slot_s))
-    profile = np.full(day, values[:known].mean())
-    for slot in range(min(day, known) if known >= day else 0):
-        profile[slot] = values[slot:known:day].mean()
-    recent = np.arange(max(0, known - day), known)
-    level = float((values[recent] - profile[recent % day]).mean())
-    decay = LEVEL_KEPT_PER_DAY ** ((beyond - known + 1) / day)
-    result = values.copy()
-    result[known:] = profile[beyond % day] + level * decay
-    return result

@@ -1,7 +1,7 @@
-"""The books of the error budget: what was served, and at what error, in the current budget window.
+"""The books of the error budget: what was served, at what error, and what the promise granted for it.
 
-Only counts of answers move the ledger; time only closes windows. It is plain frozen data, so that it survives
-a restart, a change of leader and a changed schedule as it is.
+Only counts of answers move the ledger; time moves nothing. It is plain frozen data, so that it survives a restart,
+a change of leader, a changed schedule and a clock that jumps as it is.
 """
 
 from __future__ import annotations
@@ -11,7 +11,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from scheduler._plain import number, record
+from scheduler._plain import items, number, record
+from scheduler.window import BudgetWindow
+
+_SPARE_BOOKS = 3
+"""Books kept beyond those of one window: late reports, and a clock that was wrong for a while, still find theirs."""
 
 
 def over_budget(mean_error: float, max_error: float) -> bool:
@@ -19,22 +23,20 @@ def over_budget(mean_error: float, max_error: float) -> bool:
     return mean_error > max_error * (1.0 + 1e-9)
 
 
-def window_of(time_s: float, *, window_s: float, offset_s: float = 0.0) -> tuple[float, float]:
-    """Start and end of the budget window that holds `time_s`, all in epoch seconds."""
-    index = math.floor((time_s - offset_s) / window_s)
-    if offset_s + index * window_s > time_s:  # the division rounded up across the boundary
-        index -= 1
-    return offset_s + index * window_s, offset_s + (index + 1) * window_s
-
-
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Books:
-    """Totals of one window: requests, error-requests (requests x error), and requests by flavour."""
+    """Totals of a stretch of time.
+
+    `error_requests` is requests x error, `granted` what the promise in force when they were served allows for
+    these requests, `carried` the unused credit taken over from the window before.
+    """
 
     start_s: float
     end_s: float
     requests: float = 0.0
     error_requests: float = 0.0
+    granted: float = 0.0
+    carried: float = 0.0
     by_flavour: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -42,134 +44,165 @@ class Books:
         """Request-weighted mean error, 0 when nothing was served."""
         return self.error_requests / self.requests if self.requests else 0.0
 
-    def plus(self, counts: Mapping[str, float], *, errors: Mapping[str, float], share: float = 1.0) -> Books:
-        """Return the books with `share` of the counts entered at today's errors."""
+    @property
+    def credit(self) -> float:
+        """Error-requests that may still be spent without any further request; negative when in debt."""
+        return self.granted + self.carried - self.error_requests
+
+    @property
+    def held(self) -> bool:
+        """Whether the promise is kept so far, to the rounding of floats."""
+        return not over_budget(self.error_requests, self.granted + self.carried)
+
+    def plus(self, other: Books, *, share: float = 1.0) -> Books:
+        """Return the books with `share` of what stands in others entered; the time they span stays."""
         by_flavour = dict(self.by_flavour)
-        for name, count in counts.items():
+        for name, count in other.by_flavour.items():
             by_flavour[name] = by_flavour.get(name, 0.0) + count * share
         return replace(
             self,
-            requests=self.requests + sum(counts.values()) * share,
-            error_requests=self.error_requests + sum(n * errors[name] for name, n in counts.items()) * share,
+            requests=self.requests + other.requests * share,
+            error_requests=self.error_requests + other.error_requests * share,
+            granted=self.granted + other.granted * share,
             by_flavour=by_flavour,
         )
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe data."""
-        return {
-            "start_s": self.start_s,
-            "end_s": self.end_s,
-            "requests": self.requests,
-            "error_requests": self.error_requests,
-            "by_flavour": dict(self.by_flavour),
-        }
+        sums = {key: getattr(self, key) for key in _SUMS}
+        return {"start_s": self.start_s, "end_s": self.end_s, **sums, "by_flavour": dict(self.by_flavour)}
 
     @classmethod
     def from_dict(cls, data: object) -> Books:
         """Read what `to_dict` wrote; ValueError on anything else."""
-        keys = ("start_s", "end_s", "requests", "error_requests", "by_flavour")
-        fields = record(data, what="books", keys=keys)
+        fields = record(data, what="books", keys=("start_s", "end_s", *_SUMS, "by_flavour"))
         flavours = fields["by_flavour"]
         if not isinstance(flavours, Mapping) or not all(isinstance(name, str) for name in flavours):
             raise ValueError("books: by_flavour must map names to counts")
         books = cls(
             start_s=number(fields["start_s"], what="books.start_s"),
             end_s=number(fields["end_s"], what="books.end_s"),
-            requests=number(fields["requests"], what="books.requests", minimum=0.0),
-            error_requests=number(fields["error_requests"], what="books.error_requests", minimum=0.0),
             by_flavour={n: number(c, what=f"books.by_flavour.{n}", minimum=0.0) for n, c in flavours.items()},
+            **{key: number(fields[key], what=f"books.{key}", minimum=0.0) for key in _SUMS},
         )
-        if books.end_s <= books.start_s or books.error_requests > books.requests * (1.0 + 1e-9):
-            raise ValueError("books: a window must end after it starts, and error-requests cannot exceed requests")
+        most = books.requests * (1.0 + 1e-9)
+        if books.end_s <= books.start_s or books.error_requests > most or books.granted > most:
+            raise ValueError("books: they must end after they start, and neither error nor grant exceeds the requests")
         return books
+
+
+_SUMS = ("requests", "error_requests", "granted", "carried")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ledger:
-    """The current window, the one before it, and how many requests came too late for both.
+    """Books in the order in which they were last written in, and how many requests are in none of them any more.
 
-    A report covers an interval of time and is shared out over it: the part in the current window is entered
-    there, the part in the window before corrects that one, and what is older only raises `late_requests`. So a
-    late report never touches the promise being kept now.
+    A report covers an interval of time and is shared out over the books of that time, so that a late report
+    corrects its own window and never the one being kept now. The books untouched for longest are dropped: neither
+    a late report nor a clock that jumps ahead and back can push out those in use. Their requests go on in
+    `forgotten_requests`, so that every request ever entered is somewhere.
     """
 
-    current: Books
-    previous: Books | None = None
-    late_requests: float = 0.0
+    books: tuple[Books, ...] = ()
+    forgotten_requests: float = 0.0
 
-    @classmethod
-    def opening(cls, *, at_s: float, window_s: float, offset_s: float = 0.0) -> Ledger:
-        """Open empty books for the window that holds `at_s`: `window_s` long, aligned to the epoch + `offset_s`."""
-        return cls(current=_window(at_s, window_s=window_s, offset_s=offset_s))
-
-    def at(self, time_s: float, *, window_s: float, offset_s: float = 0.0) -> Ledger:
-        """Return the ledger as of `time_s`: a new window if the current one has ended, else unchanged.
-
-        When `window_s` or `offset_s` has changed, books that are still open move into the new window whole.
-        """
-        window = _window(max(time_s, self.current.start_s), window_s=window_s, offset_s=offset_s)
-        if time_s < self.current.end_s:
-            if (window.start_s, window.end_s) == (self.current.start_s, self.current.end_s):
-                return self
-            return replace(self, current=replace(self.current, start_s=window.start_s, end_s=window.end_s))
-        return replace(self, current=window, previous=self.current)
-
-    def add(  # noqa: PLR0913 - one report: what, at which errors, over which time, in which windows
+    def add(  # noqa: PLR0913 - one report: what, at which errors and promise, over which time, in which windows
         self,
         counts: Mapping[str, float],
         *,
         errors: Mapping[str, float],
+        max_error: float,
         since_s: float,
         until_s: float,
-        window_s: float,
-        offset_s: float = 0.0,
+        window: BudgetWindow,
     ) -> Ledger:
-        """Enter the answers by flavour given in (since_s, until_s], at the errors the flavours have now.
+        """Enter the answers by flavour given in (since_s, until_s], at the errors and the promise of now.
 
         Raises ValueError on a negative or non-finite count and on a flavour without an error.
         """
         _check_counts(counts, errors)
         # The half-open interval makes a report that ends with the window belong to it.
         last_s = math.nextafter(until_s, -math.inf)
-        rolled = self.at(last_s, window_s=window_s, offset_s=offset_s)
         since_s = min(since_s, last_s)
-        now_share = _overlap(rolled.current, since_s, until_s)
-        before_share = _overlap(rolled.previous, since_s, until_s) if rolled.previous else 0.0
-        late_share = max(0.0, 1.0 - now_share - before_share)
-        return Ledger(
-            current=rolled.current.plus(counts, errors=errors, share=now_share),
-            previous=rolled.previous and rolled.previous.plus(counts, errors=errors, share=before_share),
-            late_requests=rolled.late_requests + sum(counts.values()) * late_share,
+        requests = sum(counts.values())
+        report = Books(
+            start_s=since_s,
+            end_s=until_s,
+            requests=requests,
+            error_requests=sum(count * errors[name] for name, count in counts.items()),
+            granted=requests * max_error,
+            by_flavour=counts,
         )
+        keep = window.parts + _SPARE_BOOKS
+        books = {(book.start_s, book.end_s): book for book in self.books}
+        left = 1.0
+        for start_s, end_s in _parts_of(window, last_s, since_s=since_s, most=keep):
+            share = min(left, (min(until_s, end_s) - max(since_s, start_s)) / (until_s - since_s))
+            open_books = books.pop((start_s, end_s), None) or self._opened(window, start_s=start_s, end_s=end_s)
+            books[start_s, end_s] = open_books.plus(report, share=share)
+            left -= share
+        touched = tuple(books.values())
+        forgotten = sum(book.requests for book in touched[:-keep]) + requests * left
+        return Ledger(books=touched[-keep:], forgotten_requests=self.forgotten_requests + forgotten)
+
+    def total(self, start_s: float, end_s: float) -> Books:
+        """Everything served from `start_s` to `end_s`; books that lie in it partly count by their share of time."""
+        total = Books(start_s=start_s, end_s=end_s)
+        for book in self.books:
+            inside = min(end_s, book.end_s) - max(start_s, book.start_s)
+            if inside > 0.0:
+                total = total.plus(book, share=min(1.0, inside / (book.end_s - book.start_s)))
+        return total
+
+    def open(self, window: BudgetWindow, now_s: float) -> Books:
+        """The books of the window that is open at `now_s`, with the credit it took over."""
+        start_s, end_s = window.of(now_s)
+        return replace(self.total(start_s, end_s), carried=self._carried(window, start_s=start_s, end_s=end_s))
+
+    def before(self, window: BudgetWindow, now_s: float) -> Books | None:
+        """The books of the window before that, None when nothing was served in it."""
+        part_start_s, _ = window.part_of(now_s)
+        books = self.open(window, math.nextafter(part_start_s, -math.inf))
+        return books if books.requests else None
+
+    def _opened(self, window: BudgetWindow, *, start_s: float, end_s: float) -> Books:
+        carried = self._carried(window, start_s=start_s, end_s=end_s)
+        return Books(start_s=start_s, end_s=end_s, carried=carried)
+
+    def _carried(self, window: BudgetWindow, *, start_s: float, end_s: float) -> float:
+        """Credit taken over at `start_s`: what the books before have left now, else what was noted at the time."""
+        if not window.carry_over:
+            return 0.0
+        noted = 0.0
+        for book in self.books:
+            if book.end_s == start_s:
+                return max(0.0, min(window.carry_over * book.granted, book.credit))
+            if (book.start_s, book.end_s) == (start_s, end_s):
+                noted = book.carried
+        return noted
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe data."""
-        return {
-            "current": self.current.to_dict(),
-            "previous": self.previous.to_dict() if self.previous else None,
-            "late_requests": self.late_requests,
-        }
+        return {"books": [book.to_dict() for book in self.books], "forgotten_requests": self.forgotten_requests}
 
     @classmethod
     def from_dict(cls, data: object) -> Ledger:
         """Read what `to_dict` wrote; ValueError on anything else."""
-        fields = record(data, what="ledger", keys=("current", "previous", "late_requests"))
+        fields = record(data, what="ledger", keys=("books", "forgotten_requests"))
+        books = [Books.from_dict(book) for book in items(fields["books"], what="ledger.books")]
         return cls(
-            current=Books.from_dict(fields["current"]),
-            previous=None if fields["previous"] is None else Books.from_dict(fields["previous"]),
-            late_requests=number(fields["late_requests"], what="ledger.late_requests", minimum=0.0),
+            books=tuple(books),
+            forgotten_requests=number(fields["forgotten_requests"], what="ledger.forgotten_requests", minimum=0.0),
         )
 
 
-def _window(time_s: float, *, window_s: float, offset_s: float) -> Books:
-    start_s, end_s = window_of(time_s, window_s=window_s, offset_s=offset_s)
-    return Books(start_s=start_s, end_s=end_s)
-
-
-def _overlap(books: Books, since_s: float, until_s: float) -> float:
-    """Share of (since_s, until_s] that lies in the window of `books`."""
-    inside = min(until_s, books.end_s) - max(since_s, books.start_s)
-    return max(0.0, inside) / (until_s - since_s)
+def _parts_of(window: BudgetWindow, last_s: float, *, since_s: float, most: int) -> list[tuple[float, float]]:
+    """The parts of windows that a report from `since_s` to `last_s` touches, oldest first, the newest `most`."""
+    parts = [window.part_of(last_s)]
+    while since_s < parts[-1][0] and len(parts) < most:
+        parts.append(window.part_of(math.nextafter(parts[-1][0], -math.inf)))
+    return parts[::-1]
 
 
 def _check_counts(counts: Mapping[str, float], errors: Mapping[str, float]) -> None:

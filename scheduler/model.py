@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 FloatArray = NDArray[np.float64]
+IntArray = NDArray[np.intp]
 
 TOTAL_WEIGHT = 10_000
 """What the integer weights of one service always sum to (the total of an Envoy weighted cluster)."""

@@ -43,3 +43,18 @@ class Outlook:
     def start_of(self, index: int) -> float:
         """Start of slot `index`, in epoch seconds."""
         return self.start_s + index * self.slot_s
+
+    def carbon_at(self, *, first: int, count: int) -> FloatArray:
+        """The provider's carbon of `count` slots from index `first`, (count,), NaN where it says nothing."""
+        result = np.full(count, np.nan)
+        known = self.carbon_g_per_kwh
+        if known is not None:
+            low, high = max(first, 0), min(first + count, known.size)
+            if low < high:
+                result[low - first : high - first] = known[low:high]
+        return result
+
+    def carbon_key(self) -> tuple[float, float, bytes | None]:
+        """What it says of carbon, as a key for what is computed from it: equal for equal values."""
+        known = self.carbon_g_per_kwh
+        return self.start_s, self.slot_s, None if known is None else known.tobytes()

@@ -31,41 +31,58 @@ class Plan:
     feasible: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Offers:
+    """What can be served: `error` and `grams` per request, both (T, S), and `requests` (T,).
+
+    Raises ValueError on other shapes, on what is not finite and on negative requests.
+    """
+
+    error: FloatArray
+    grams: FloatArray
+    requests: FloatArray
+
+    def __post_init__(self) -> None:
+        error, grams, requests = self.error, self.grams, self.requests
+        if error.ndim != 2 or error.shape != grams.shape or error.shape[:1] != requests.shape or not error.shape[1]:
+            raise ValueError(
+                f"need error and grams (T, S) and requests (T,), got {error.shape, grams.shape, requests.shape}"
+            )
+        if not (np.isfinite(error).all() and np.isfinite(grams).all() and np.isfinite(requests).all()):
+            raise ValueError("error, grams and requests must be finite")
+        if (requests < 0.0).any():
+            raise ValueError("requests must be >= 0")
+
+    def served(self, weights: FloatArray, *, price: float, feasible: bool) -> Plan:
+        """Return the plan that serves `weights` (T, S), with its totals."""
+        return Plan(
+            weights=weights,
+            error_requests=float(self.requests @ (weights * self.error).sum(axis=1)),
+            grams=float(self.requests @ (weights * self.grams).sum(axis=1)),
+            shadow_price=price,
+            binding=price > 0.0,
+            feasible=feasible,
+        )
+
+
 def plan(*, error: FloatArray, grams: FloatArray, requests: FloatArray, budget_error_requests: float) -> Plan:
     """Return the plan of least grams within the budget.
 
     `error` and `grams` (per request) are (T, S); `requests` is (T,) and >= 0; the budget counts error-requests
     (one request answered with error 0.1 is 0.1). Raises ValueError on bad shapes, NaN or negative requests.
     """
-    _check(error, grams, requests, budget_error_requests)
+    offers = Offers(error, grams, requests)
+    if np.isnan(budget_error_requests):
+        raise ValueError("the budget must be a number")
     steps = efficient_steps(error=error, grams=grams)
     least = float(requests @ error[np.arange(error.shape[0]), steps.first])
     left = budget_error_requests - least
     feasible = left >= -1e-12 * max(least, abs(budget_error_requests))
-    taken, price = _fill(steps, requests, left if feasible else 0.0)
-    weights = _weights(steps, taken, error.shape[1])
-    return Plan(
-        weights=weights,
-        error_requests=float(requests @ (weights * error).sum(axis=1)),
-        grams=float(requests @ (weights * grams).sum(axis=1)),
-        shadow_price=price,
-        binding=price > 0.0,
-        feasible=feasible,
-    )
+    taken, price = fill(steps, requests, left if feasible else 0.0)
+    return offers.served(walk(steps, taken, error.shape[1]), price=price, feasible=feasible)
 
 
-def _check(error: FloatArray, grams: FloatArray, requests: FloatArray, budget: float) -> None:
-    if error.ndim != 2 or error.shape != grams.shape or error.shape[:1] != requests.shape or not error.shape[1]:
-        raise ValueError(
-            f"need error and grams (T, S) and requests (T,), got {error.shape, grams.shape, requests.shape}"
-        )
-    if not (np.isfinite(error).all() and np.isfinite(grams).all() and np.isfinite(requests).all()):
-        raise ValueError("error, grams and requests must be finite")
-    if np.isnan(budget) or (requests < 0.0).any():
-        raise ValueError("the budget must be a number and requests >= 0")
-
-
-def _fill(steps: Steps, requests: FloatArray, budget: float) -> tuple[FloatArray, float]:
+def fill(steps: Steps, requests: FloatArray, budget: float) -> tuple[FloatArray, float]:
     """Take edges in order of worth until the budget is spent: the share taken of each edge (K, T), the price."""
     ratio = steps.ratio.ravel()
     taken = np.zeros(ratio.size)
@@ -85,8 +102,11 @@ def _fill(steps: Steps, requests: FloatArray, budget: float) -> tuple[FloatArray
     return taken.reshape(steps.ratio.shape), price
 
 
-def _weights(steps: Steps, taken: FloatArray, options: int) -> FloatArray:
-    """Walk each slot along its edges: share taken of edge k minus that of edge k + 1 stays on its target."""
+def walk(steps: Steps, taken: FloatArray, options: int) -> FloatArray:
+    """Return weights (T, S) from the share `taken` (K, T) of each edge.
+
+    Each slot is walked along its edges: the share taken of edge k minus that of edge k + 1 stays on its target.
+    """
     slots = np.arange(steps.first.size)
     weights = np.zeros((slots.size, options))
     reached = np.ones(slots.size)

@@ -2,56 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler._plain import number, optional_number, record
+from scheduler.commands import Commands
 from scheduler.demand import VolumeModel
 from scheduler.history import CarbonHistory
 from scheduler.ledger import Ledger
+from scheduler.pattern import DemandPattern
 
-VERSION = 1
+VERSION = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerState:
     """Ledger, observations and the error of the weights in force.
 
-    `ledger` is None until the first decision or count opens the books; `accounted_until_s` is the end of the
-    last report of counts; `weights_error` is the mean error of the weights decided last.
+    `accounted_until_s` is the end of the last report of counts, None before there was anything to count;
+    `commands` is what was decided since (and the slot before). `memory` is what `policy` wants back.
     """
 
-    ledger: Ledger | None = None
+    ledger: Ledger = field(default_factory=Ledger)
     accounted_until_s: float | None = None
-    weights_error: float | None = None
+    commands: Commands = field(default_factory=Commands)
     volume: VolumeModel = field(default_factory=VolumeModel)
+    pattern: DemandPattern = field(default_factory=DemandPattern)
     carbon: CarbonHistory = field(default_factory=CarbonHistory)
+    policy: str = ""
+    memory: Mapping[str, float] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Return JSON-safe data."""
         return {
             "version": VERSION,
-            "ledger": self.ledger.to_dict() if self.ledger else None,
+            "ledger": self.ledger.to_dict(),
             "accounted_until_s": self.accounted_until_s,
-            "weights_error": self.weights_error,
+            "commands": self.commands.to_dict(),
             "volume": self.volume.to_dict(),
+            "pattern": self.pattern.to_dict(),
             "carbon": self.carbon.to_list(),
+            "policy": self.policy,
+            "memory": dict(self.memory),
         }
 
     @classmethod
     def from_dict(cls, data: object) -> ControllerState:
         """Read what `to_dict` wrote; ValueError on anything else, another version included."""
-        keys = ("version", "ledger", "accounted_until_s", "weights_error", "volume", "carbon")
+        keys = ("version", "ledger", "accounted_until_s", "commands", "volume", "pattern", "carbon", "policy", "memory")
         fields = record(data, what="controller state", keys=keys)
         if number(fields["version"], what="version") != VERSION:
             raise ValueError(f"controller state: version {fields['version']!r} is not {VERSION}")
-        weights_error = optional_number(fields["weights_error"], what="weights_error", minimum=0.0)
-        if weights_error is not None and weights_error > 1.0:
-            raise ValueError(f"weights_error: {weights_error!r} is not a fraction")
+        memory = fields["memory"]
+        if not isinstance(memory, Mapping) or not isinstance(fields["policy"], str):
+            raise ValueError("memory: expected a policy's name and a mapping")  # noqa: TRY004 - bad data, not a bad call
         return cls(
-            ledger=None if fields["ledger"] is None else Ledger.from_dict(fields["ledger"]),
+            policy=fields["policy"],
+            memory={str(key): number(value, what=f"memory.{key}") for key, value in memory.items()},
+            ledger=Ledger.from_dict(fields["ledger"]),
             accounted_until_s=optional_number(fields["accounted_until_s"], what="accounted_until_s"),
-            weights_error=weights_error,
+            commands=Commands.from_dict(fields["commands"]),
             volume=VolumeModel.from_dict(fields["volume"]),
+            pattern=DemandPattern.from_dict(fields["pattern"]),
             carbon=CarbonHistory.from_list(fields["carbon"]),
         )

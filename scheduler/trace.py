@@ -2,31 +2,21 @@
 
 from __future__ import annotations
 
-import csv
-import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 
 import numpy as np
 
+from scheduler import table
 from scheduler.forecast import bridge
 from scheduler.model import Flavour, FloatArray
-
-MOST_ROWS = 200_000
-LARGEST = 1e12
+from scheduler.table import Row, TraceError
 
 _CARBON_ACTUAL = "carbon_actual_g_per_kwh"
 _CARBON_FORECAST = "carbon_forecast_g_per_kwh"
 _REQUESTS_ACTUAL = "requests_actual"
 _REQUESTS_FORECAST = "requests_forecast"
 _COLUMNS = (_CARBON_ACTUAL, _CARBON_FORECAST, _REQUESTS_ACTUAL, _REQUESTS_FORECAST)
-
-Row = tuple[int, dict[str, str]]
-
-
-class TraceError(ValueError):
-    """A trace or flavour file that cannot be used; the message says where and why."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +44,7 @@ def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
     requests_actual, requests_forecast, in any order; others are ignored. Times are ISO 8601, UTC if they say
     nothing else. Raises TraceError.
     """
-    rows = list(_rows(lines, name=name, required=("time", _CARBON_ACTUAL)))
+    rows = list(table.rows(lines, name=name, required=("time", _CARBON_ACTUAL), optional=_COLUMNS))
     if len(rows) < 2:
         raise TraceError(f"{name}: a trace needs at least two rows of data, found {len(rows)}")
     start_s, slot_s = _grid(rows, name=name)
@@ -64,7 +54,7 @@ def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
     for column in _COLUMNS:
         if column not in rows[0][1]:
             continue
-        cells = np.array([_cell(row, column, name=name, minimum=_minimum(column)) for row in rows])
+        cells = np.array([table.cell(row, column, name=name, minimum=_minimum(column)) for row in rows])
         holes = np.flatnonzero(np.isnan(cells))
         if holes.size == cells.size:
             raise TraceError(f"{name}: column {column}: every cell is empty")
@@ -87,19 +77,53 @@ def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
     )
 
 
+def join(traces: Sequence[Trace], *, name: str) -> Trace:
+    """One trace of several, in the given order, as if each began where the one before ended.
+
+    A column that one of them lacks is left out. Raises TraceError on different lengths of slots.
+    """
+    first = traces[0]
+    for trace in traces:
+        if trace.slot_s != first.slot_s:
+            raise TraceError(f"{trace.name}: slots of {trace.slot_s:g} s cannot follow slots of {first.slot_s:g} s")
+    offsets = np.cumsum([0, *(trace.carbon_actual.size for trace in traces[:-1])]).tolist()
+
+    def column(attribute: str) -> FloatArray | None:
+        parts = [getattr(trace, attribute) for trace in traces]
+        return None if any(part is None for part in parts) else np.concatenate(parts)
+
+    def slots(attribute: str) -> frozenset[int]:
+        return frozenset(
+            offset + slot for offset, trace in zip(offsets, traces, strict=True) for slot in getattr(trace, attribute)
+        )
+
+    return Trace(
+        name=name,
+        start_s=first.start_s,
+        slot_s=first.slot_s,
+        carbon_actual=np.concatenate([trace.carbon_actual for trace in traces]),
+        carbon_forecast=column("carbon_forecast"),
+        requests_actual=column("requests_actual"),
+        requests_forecast=column("requests_forecast"),
+        unseen_carbon=slots("unseen_carbon"),
+        unseen_requests=slots("unseen_requests"),
+        bridged=tuple(f"{trace.name}: {what}" for trace in traces for what in trace.bridged),
+    )
+
+
 def parse_flavours(lines: Iterable[str] | str, *, name: str) -> tuple[Flavour, ...]:
     """Read flavours: columns flavour, error_pct, and energy_j or energy_ms_at_50w (busy milliseconds at 50 W).
 
     Raises TraceError.
     """
     flavours: dict[str, Flavour] = {}
-    for row in _rows(lines, name=name, required=("flavour", "error_pct")):
+    for row in table.rows(lines, name=name, required=("flavour", "error_pct")):
         line, cells = row
         column = "energy_j" if "energy_j" in cells else "energy_ms_at_50w"
         if column not in cells:
             raise TraceError(f"{name}:1: column energy_j or energy_ms_at_50w is missing")
-        energy = _filled(row, column, name=name)
-        error = _filled(row, "error_pct", name=name)
+        energy = table.filled(row, column, name=name)
+        error = table.filled(row, "error_pct", name=name)
         if error > 100.0:
             raise TraceError(f"{name}:{line}: column error_pct: {error:g} is more than 100 %")
         label = cells["flavour"]
@@ -113,44 +137,9 @@ def parse_flavours(lines: Iterable[str] | str, *, name: str) -> tuple[Flavour, .
     return tuple(flavours.values())
 
 
-def _rows(lines: Iterable[str] | str, *, name: str, required: tuple[str, ...]) -> Iterator[Row]:
-    """Yield (line number, cells by column), skipping empty lines."""
-    reader = csv.reader(lines.splitlines() if isinstance(lines, str) else lines, strict=True)
-    header: list[str] | None = None
-    count = 0
-    try:
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if header is None:
-                header = _header(cells, name=name, line=reader.line_num, required=required)
-                continue
-            if len(cells) != len(header):
-                raise TraceError(f"{name}:{reader.line_num}: {len(cells)} cells, but the header has {len(header)}")
-            count += 1
-            if count > MOST_ROWS:
-                raise TraceError(f"{name}:{reader.line_num}: more than {MOST_ROWS} rows")
-            yield reader.line_num, dict(zip(header, (cell.strip() for cell in cells), strict=True))
-    except csv.Error as error:
-        raise TraceError(f"{name}:{reader.line_num}: not CSV: {error}") from error
-    if header is None:
-        raise TraceError(f"{name}: the file is empty")
-
-
-def _header(cells: list[str], *, name: str, line: int, required: tuple[str, ...]) -> list[str]:
-    header = [cell.removeprefix("\ufeff").strip() for cell in cells]
-    for column in required:
-        if column not in header:
-            raise TraceError(f"{name}:{line}: column {column} is missing (found {', '.join(header)[:200]})")
-    for column in (*required, *_COLUMNS):
-        if header.count(column) > 1:
-            raise TraceError(f"{name}:{line}: column {column} appears twice")
-    return header
-
-
 def _grid(rows: list[Row], *, name: str) -> tuple[float, float]:
     """Start and slot length of rows that are all equally far apart."""
-    times = [_time(row, name=name) for row in rows]
+    times = [table.moment(row, "time", name=name) for row in rows]
     slot_s = times[1] - times[0]
     for (line, cells), before, now in zip(rows[1:], times, times[1:], strict=False):
         if now <= before:
@@ -163,39 +152,5 @@ def _grid(rows: list[Row], *, name: str) -> tuple[float, float]:
     return times[0], slot_s
 
 
-def _time(row: Row, *, name: str) -> float:
-    line, cells = row
-    try:
-        moment = datetime.fromisoformat(cells["time"])
-        return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
-    except (ValueError, OverflowError) as error:
-        raise TraceError(f"{name}:{line}: column time: {cells['time'][:60]!r} is not an ISO 8601 time") from error
-
-
 def _minimum(column: str) -> float:
-    return 0.0 if column in (_REQUESTS_ACTUAL, _REQUESTS_FORECAST) else -LARGEST
-
-
-def _cell(row: Row, column: str, *, name: str, minimum: float) -> float:
-    """Value of a cell, NaN when it is empty."""
-    line, cells = row
-    text = cells[column]
-    if not text:
-        return math.nan
-    where = f"{name}:{line}: column {column}"
-    try:
-        value = float(text)
-    except ValueError as error:
-        raise TraceError(f"{where}: {text[:60]!r} is not a number") from error
-    if not math.isfinite(value):
-        raise TraceError(f"{where}: {text[:60]!r} is not a finite number")
-    if not minimum <= value <= LARGEST:
-        raise TraceError(f"{where}: {text[:60]} is not between {minimum:g} and {LARGEST:g}")
-    return value
-
-
-def _filled(row: Row, column: str, *, name: str) -> float:
-    value = _cell(row, column, name=name, minimum=0.0)
-    if math.isnan(value):
-        raise TraceError(f"{name}:{row[0]}: column {column}: the cell is empty")
-    return value
+    return 0.0 if column in (_REQUESTS_ACTUAL, _REQUESTS_FORECAST) else -table.LARGEST

@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from controlplane.carbon.errors import PermanentSourceError, TemporarySourceError
 from controlplane.carbon.series import CarbonSeries, Kind
 from controlplane.traces import read_trace
-from scheduler.trace import Trace, TraceError
+from scheduler.table import TraceError
+from scheduler.trace import Trace
 
 _DAY_S = 86_400.0
 REPEAT_PAST_S = _DAY_S

@@ -12,7 +12,7 @@ import typer
 from controlplane.cli import local
 from controlplane.cli.demo import demo
 from controlplane.cli.errors import CliError
-from controlplane.cli.replay import replay
+from controlplane.cli.replay import replay, report
 
 app = typer.Typer(
     name="carbonrouter",
@@ -26,6 +26,7 @@ app.command()(local.up)
 app.command()(local.down)
 app.command()(local.check)
 app.command()(replay)
+app.command()(report)
 
 
 def _print_version(wanted: bool) -> None:

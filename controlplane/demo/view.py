@@ -136,9 +136,7 @@ def _shares(session: ServiceSession, shares: Mapping[str, float]) -> str:
 def _budget_used(session: ServiceSession, plan: DemoPlan) -> float:
     """Error-requests spent so far, in percent of what the whole day may spend."""
     expected = sum(plan.requests) * session.spec.settings.max_error
-    ledger = session.controller.state.ledger
-    books = None if ledger is None else ledger.current if ledger.current.start_s == plan.start_s else ledger.previous
-    return 100 * books.error_requests / expected if books is not None and expected else 0.0
+    return 100 * session.books(plan.start_s).error_requests / expected if expected else 0.0
 
 
 def _slots_done(plan: DemoPlan, now_s: float) -> int:

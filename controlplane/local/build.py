@@ -13,7 +13,7 @@ from controlplane.local import config
 from controlplane.local.config import ConfigError
 from controlplane.session import ServiceSpec
 from controlplane.traces import read_trace
-from scheduler import ControllerSettings, Flavour, Trace, TraceError
+from scheduler import BudgetWindow, ControllerSettings, Flavour, Trace, TraceError
 
 # Real proxies split at random. Three deviations of one step's sampling noise are kept in reserve, which matters at
 # the end of a window, when nothing later could make up for bad luck.
@@ -66,7 +66,7 @@ def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
     budget = service.budget
     settings = ControllerSettings(
         max_error=budget.max_error_pct / 100,
-        window_s=budget.window,
+        window=BudgetWindow(length_s=budget.window),
         guard=None if budget.guard_pct is None else budget.guard_pct / 100,
         sampling_sigmas=_SAMPLING_SIGMAS,
     )

@@ -6,9 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, Protocol
 
+from scheduler.constraints import Constraints
 from scheduler.forecast import Basis
-from scheduler.guard import Exposure
 from scheduler.model import Flavour, FloatArray
+from scheduler.promise import Promise
 
 Binding = Literal["budget", "guard", "none", "infeasible"]
 
@@ -23,21 +24,23 @@ class Situation:
     `flavours` are those that can answer now, in any order. `carbon` (H,), H = max(T, LOOKAHEAD_SLOTS), is the
     best estimate in g/kWh from the present slot on, `provided` (H,) the same as the provider gave it, uncorrected
     (the estimate where the provider says nothing); with `basis` "none" both are flat and mean nothing.
-    `requests` (T,) is the demand expected, `budget_error_requests` what these may err in all. `exposure` is what
-    the promise rests on in this step (see scheduler.guard). `memory` is what the policy returned last, empty at
-    first; `seed` makes chance repeatable.
+    `slot_start_s` is when the present slot began. `requests` (T,) is the demand expected, `promise` what these may
+    err, `constraints` what else is demanded, `previous` (S,) the shares of the slot before (None: nobody knows).
+    `memory` is what the policy returned last, empty at first; `seed` makes chance repeatable.
     """
 
     flavours: tuple[Flavour, ...]
     now_s: float
+    slot_start_s: float
     slot_s: float
     carbon: FloatArray
     provided: FloatArray
     basis: Basis
     requests: FloatArray
-    budget_error_requests: float
     max_error: float
-    exposure: Exposure
+    promise: Promise
+    constraints: Constraints | None = None
+    previous: FloatArray | None = None
     sampling_sigmas: float = 0.0
     memory: Mapping[str, float] = field(default_factory=dict)
     seed: int = 0
@@ -61,7 +64,11 @@ class Proposal:
 
 
 class Policy(Protocol):
-    """One way to decide. Stateless: what it must remember goes through `memory`, which is kept with the ledger."""
+    """One way to decide. Stateless: what it must remember goes through `memory`, which is kept with the ledger.
+
+    A class attribute `honours_constraints = True` says that it heeds `Situation.constraints`; without it a service
+    that has some is refused.
+    """
 
     def propose(self, situation: Situation) -> Proposal:
         """Return the shares to serve now; never raises for a situation that is well formed."""

@@ -23,7 +23,7 @@ from controlplane.cli import main
 from tests.support.dirs import short_directory
 from tests.support.ports import free_port
 
-COMMANDS = ("demo", "up", "down", "check", "replay")
+COMMANDS = ("demo", "up", "down", "check", "replay", "report")
 _PATIENCE_S = 60.0
 
 
@@ -125,8 +125,8 @@ def test_the_version_is_that_of_the_package(run):
         (("demo", "--speed", "0"), "--speed"),
         (("demo", "--speed", "fast"), "--speed"),
         (("demo", "-o", "xml"), "xml"),
-        (("replay",), "traces"),
-        (("replay", "x.csv"), "--flavours"),
+        (("replay", "x.csv"), "--max-error-pct"),
+        (("replay", "--max-error-pct", "2"), "--scenario"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )

@@ -18,7 +18,7 @@ from controlplane.engine import Engine, Planned
 from controlplane.intent import Endpoint, FlavourTarget, RoutingIntent, Topology
 from controlplane.session import ServiceSession, ServiceSpec
 from controlplane.store import FileStore
-from scheduler import ControllerSettings, Flavour
+from scheduler import BudgetWindow, ControllerSettings, Flavour
 from xds import ClusterLoad, LoadReport
 
 DAY_S = 86_400.0
@@ -134,7 +134,7 @@ def service_spec(
     window_s: float = DAY_S,
     **changes: Any,
 ) -> ServiceSpec:
-    settings = ControllerSettings(max_error=max_error, window_s=window_s)
+    settings = ControllerSettings(max_error=max_error, window=BudgetWindow(length_s=window_s))
     return ServiceSpec(topology=topology(flavours, service=service), flavours=flavours, settings=settings, **changes)
 
 

@@ -367,7 +367,7 @@ def test_the_file_becomes_what_the_engine_works_with(tmp_path):
     [planned] = planned_services(load(tmp_path, yaml.safe_dump(content)), Feeds(SystemClock()), clock_speed=10.0)
     spec = planned.spec
     assert spec.key == "default/shop"
-    assert (spec.settings.max_error, spec.settings.window_s, spec.settings.guard) == (0.04, 21_600, 0.2)
+    assert (spec.settings.max_error, spec.settings.window.length_s, spec.settings.guard) == (0.04, 21_600, 0.2)
     assert [(each.name, each.energy_j) for each in spec.flavours] == [("best", 10), ("fast", 1.5)]
     assert [each.error for each in spec.flavours] == pytest.approx([0.0, 0.1])
     assert spec.valid_for_s == 400.0

@@ -81,9 +81,7 @@ def answer(world: World, count: int, *, seconds: float = 60.0) -> None:
 
 def entered(world: World, service: str = "shop") -> float:
     ledger = world.engine.sessions[f"default/{service}"].controller.state.ledger
-    if ledger is None:
-        return 0.0
-    return ledger.current.requests + (ledger.previous.requests if ledger.previous else 0.0) + ledger.late_requests
+    return math.fsum(books.requests for books in ledger.books) + ledger.forgotten_requests
 
 
 def accounted(account: Account) -> float:
@@ -119,7 +117,7 @@ async def test_without_a_forecast_the_budget_is_spent_on_a_constant_mix(world):
         seen.append(world.session.decision.expected_error)
     assert world.session.decision.reasons.forecast == "none"
     assert seen[-1] == pytest.approx(0.04, abs=0.004)
-    assert world.session.controller.state.ledger.current.mean_error <= 0.04
+    assert world.session.books(world.clock.now_s()).mean_error <= 0.04
 
 
 async def test_a_forecast_that_arrives_becomes_a_plan_that_waits_for_the_dear_hours(world):
@@ -156,8 +154,8 @@ async def test_a_dead_provider_is_bridged_by_the_last_good_forecast_then_by_a_bl
         world.clock.time_s += 3600.0
         await world.feed.refresh()
         world.engine.tick()
-    assert told[1] == ("provider", "True", "Fresh")
-    assert told[4] == ("provider", "False", "LastGood")
+    assert told[1] == ("provider+level", "True", "Fresh")
+    assert told[4] == ("provider+level", "False", "LastGood")
     assert told[7] == ("none", "False", "CarbonBlindMix")
     status = service_status(world.session, world.clock.now_s())
     assert "out of order" in next(each["message"] for each in status["conditions"] if each["type"] == "ForecastFresh")
@@ -190,7 +188,7 @@ async def test_counts_reach_the_books_exactly_once(world):
     world.engine.on_report(load_report({cluster("best"): 70, cluster("fast"): 30, cluster("good", service="other"): 5}))
     world.engine.tick()
     world.engine.on_report(load_report({"unknown": 99}))
-    books = world.session.controller.state.ledger.current
+    books = world.session.books(world.clock.now_s())
     assert (books.requests, books.error_requests) == (100, pytest.approx(3.0))
     assert books.by_flavour == {"best": 70, "fast": 30}
     assert (entered(world), accounted(world.session.account)) == (100, 100)
@@ -203,8 +201,8 @@ async def test_failed_attempts_are_no_answers(world):
     world.engine.tick()
     world.clock.time_s += 10
     world.engine.on_report(load_report({cluster("fast"): ClusterLoad(failed=8), cluster("best"): 8}))
-    assert world.session.controller.state.ledger.current.requests == 8
-    assert world.session.controller.state.ledger.current.error_requests == 0
+    assert world.session.books(world.clock.now_s()).requests == 8
+    assert world.session.books(world.clock.now_s()).error_requests == 0
     assert world.session.totals["fast"].failed == 8
     assert world.session.summary(START_S, START_S + DAY_S).failed_attempts == 8
 
@@ -316,7 +314,7 @@ async def test_a_new_engine_goes_on_where_the_old_one_was(world):
     assert world.session is not before
     assert world.session.controller.state == before.controller.state
     assert world.session.account == before.account
-    books = world.session.controller.state.ledger.current
+    books = world.session.books(world.clock.now_s())
     assert books.requests == pytest.approx(accounted(before.account))
     world.engine.tick()
     decided = world.weights

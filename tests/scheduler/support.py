@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from scheduler import TOTAL_WEIGHT, Controller, Flavour, Outlook, Trace, parse_flavours, parse_trace
+from scheduler import TOTAL_WEIGHT, Books, Controller, Flavour, Outlook, Trace, parse_flavours, parse_trace
 
 DATA = Path(__file__).parent / "data"
 SLOT_S = 1800.0
@@ -33,6 +33,11 @@ def serve(controller: Controller, outlook: Outlook, *, slot: int, requests: floa
     counts = {name: weight / TOTAL_WEIGHT * requests for name, weight in decision.weights.items()}
     controller.observe_requests(counts, until_s=outlook.start_of(slot + 1))
     return counts
+
+
+def books_of(controller: Controller, now_s: float = START_S) -> Books:
+    """The books of the window that holds `now_s`."""
+    return controller.state.ledger.open(controller.settings.window, now_s)
 
 
 def outlook(*, carbon: object = None, requests: object = None, start_s: float = START_S) -> Outlook:

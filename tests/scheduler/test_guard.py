@@ -5,13 +5,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from scheduler import Controller, ControllerSettings, replay, settings_for
+from scheduler import BudgetWindow, Controller, ControllerSettings, replay, settings_for
 from scheduler.guard import Exposure, error_ceiling, noise_ceiling
 
-from .support import FLAVOURS, SLOT_S, START_S, day, outlook, paper_flavours, serve
+from .support import FLAVOURS, SLOT_S, START_S, books_of, day, outlook, paper_flavours, serve
 
 SLOTS = 12
-WINDOW = {"window_s": SLOTS * SLOT_S, "window_offset_s": START_S % (SLOTS * SLOT_S)}
+WINDOW = {"window": BudgetWindow(length_s=SLOTS * SLOT_S, offset_s=START_S % (SLOTS * SLOT_S))}
 
 
 @settings(max_examples=100, deadline=None)
@@ -29,7 +29,7 @@ def test_no_demand_within_the_band_ends_the_window_over(seed, guard, max_error, 
     view = outlook(carbon=rng.uniform(0.0, 400.0, SLOTS), requests=foreseen)
     for slot in range(SLOTS):
         serve(controller, view, slot=slot, requests=float(foreseen[slot] * (1.0 + guard * swing[slot])))
-    books = controller.state.ledger.current
+    books = books_of(controller)
     assert books.error_requests <= max_error * books.requests * (1 + 1e-9) + 1e-9
 
 
@@ -44,7 +44,8 @@ def test_the_learned_guard_keeps_the_promise_on_noisy_days(name, noise):
             **{field: getattr(trace, field) for field in trace.__slots__ if field != "requests_actual"},
             requests_actual=demand,
         )
-        assert not replay(noisy, paper_flavours(), settings=settings_for(noisy, max_error=0.02)).over_budget
+        [result] = replay(noisy, paper_flavours(), settings=settings_for(noisy, max_error=0.02))
+        assert not result.over_budget
 
 
 @pytest.mark.parametrize("demand", [[500] + [0] * 11, [500, 300, 100, 10, 0, 0, 1, 90, 10, 3, 1, 0]])
@@ -53,7 +54,7 @@ def test_unforeseen_demand_that_fades_or_stops_keeps_the_running_mean_within_the
     view = outlook(carbon=np.linspace(400.0, 50.0, SLOTS))
     for slot, requests in enumerate(demand):
         serve(controller, view, slot=slot, requests=float(requests))
-        books = controller.state.ledger.current
+        books = books_of(controller)
         assert books.error_requests <= 0.03 * books.requests * (1 + 1e-9)
 
 

@@ -12,7 +12,8 @@ from .support import day, paper_flavours
 
 
 def run(trace, percent):
-    return replay(trace, paper_flavours(), settings=settings_for(trace, max_error=percent / 100))
+    [result] = replay(trace, paper_flavours(), settings=settings_for(trace, max_error=percent / 100))
+    return result
 
 
 @pytest.mark.parametrize("name", ["camel_m03", "stable_m06"])

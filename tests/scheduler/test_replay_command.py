@@ -1,6 +1,7 @@
 """`carbonrouter replay` as a user types it."""
 
 import json
+from types import SimpleNamespace
 
 import pytest
 import typer
@@ -16,12 +17,16 @@ pytestmark = pytest.mark.filterwarnings("ignore")
 FLAVOURS_CSV = DATA / "flavours_paper.csv"
 
 
-def invoke(*arguments):
-    from controlplane.cli.replay import replay as command  # noqa: PLC0415
+def invoke(*arguments, command="replay"):
+    from controlplane.cli import replay as commands  # noqa: PLC0415
+    from controlplane.cli.errors import CliError  # noqa: PLC0415
 
     app = typer.Typer()
-    app.command()(command)
-    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+    app.command()(getattr(commands, command))
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+    if isinstance(result.exception, CliError):  # what `main` does with it
+        return SimpleNamespace(exit_code=result.exception.exit_code, stderr=str(result.exception), output="")
+    return result
 
 
 def test_the_command_prints_one_object_per_trace_and_budget():
@@ -29,7 +34,7 @@ def test_the_command_prints_one_object_per_trace_and_budget():
     options = ["--flavours", FLAVOURS_CSV, "--max-error-pct", 1, "--max-error-pct", 4, "-o", "json"]
     objects = json.loads(invoke(*traces, *options).stdout)
     assert [(o["trace"], o["max_error_pct"]) for o in objects] == [(str(t), e) for t in traces for e in (1.0, 4.0)]
-    alone = replay(day("camel_m03"), paper_flavours(), settings=settings_for(day("camel_m03"), max_error=0.01))
+    [alone] = replay(day("camel_m03"), paper_flavours(), settings=settings_for(day("camel_m03"), max_error=0.01))
     assert objects[0]["gap_to_clairvoyant_pct"] == alone.gap_to_clairvoyant_pct
 
 

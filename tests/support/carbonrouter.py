@@ -98,9 +98,10 @@ class Installation:
             return await response.text()
 
     def saved_requests(self) -> float:
-        """Requests in the current window of the saved books of the only service."""
+        """Requests in the saved books of the only service."""
         [saved] = (self.folder / "state" / "services").glob("*.json")
-        return round(json.loads(saved.read_text())["controller"]["ledger"]["current"]["requests"], 6)
+        books = json.loads(saved.read_text())["controller"]["ledger"]["books"]
+        return round(sum(window["requests"] for window in books), 6)
 
     def envoy_pid(self) -> int:
         """The process id of the Envoy that was started last."""

@@ -1,0 +1,94 @@
+"""A recorded trace through the live controller, slot by slot, knowing at each slot only what came before it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from scheduler.controller import Controller
+from scheduler.decision import Decision
+from scheduler.issues import ForecastIssues
+from scheduler.model import TOTAL_WEIGHT, Flavour
+from scheduler.outlook import Outlook
+from scheduler.processing import carbon_expected
+from scheduler.replay.defer import Deferral, WaitingLine
+from scheduler.replay.judge import Run, judge
+from scheduler.replay.known import Known
+from scheduler.replay.result import ReplayResult
+from scheduler.replay.windows import name_of, windows_of
+from scheduler.settings import ControllerSettings
+from scheduler.trace import Trace
+
+
+def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
+    trace: Trace,
+    flavours: Sequence[Flavour],
+    *,
+    settings: ControllerSettings,
+    lead_s: float | None = None,
+    issues: ForecastIssues | None = None,
+    deferral: Deferral | None = None,
+    label: str | None = None,
+) -> tuple[ReplayResult, ...]:
+    """Replay one trace; one result for each of its budget windows, a rolling window has one for the whole trace.
+
+    The forecast column is known `lead_s` ahead of each slot (None: all of it), or exactly as it was issued where
+    `issues` are given. Requests are split exactly as the integer weights say (a fluid, not single requests). A
+    trace without requests has constant demand; one without forecasts is planned without. `label` is what the
+    results call the window, by default its length. Raises ValueError when a window is shorter than a slot.
+    """
+    if settings.window.kind != "month" and settings.window.length_s < trace.slot_s * (1.0 - 1e-9):
+        raise ValueError(f"a budget window of {settings.window.length_s:g} s is shorter than a slot of the trace")
+    known = Known(trace=trace, lead_s=lead_s, issues=issues, deferral=deferral, label=label or name_of(settings.window))
+    if deferral is not None and known.foreseen is None:
+        raise ValueError(f"{trace.name}: requests that may wait need a forecast of requests")
+    run = _run(known, flavours, settings=settings)
+    at_once = None if deferral is None else _run(replace(known, deferral=None), flavours, settings=settings)
+    return tuple(
+        judge(known, flavours, settings, run, at_once, window=window) for window in windows_of(trace, settings.window)
+    )
+
+
+def _run(known: Known, flavours: Sequence[Flavour], *, settings: ControllerSettings) -> Run:
+    trace = known.trace
+    controller = Controller(flavours, settings)
+    line = known.waiting_line(settings.window)
+    served = np.zeros((trace.carbon_actual.size, len(flavours)))
+    uncounted, carried = np.zeros(len(flavours)), np.zeros(trace.carbon_actual.size)
+    decisions: list[Decision] = []
+    for slot in range(trace.carbon_actual.size):
+        outlook, requests = known.outlook(slot), float(known.requests[slot])
+        start_s, end_s = outlook.start_of(slot), outlook.start_of(slot + 1)
+        if line is not None:
+            outlook = _with_planned(line, outlook, controller, slot=slot, decisions=decisions)
+            requests += line.run(slot, now_s=start_s)
+        decision = controller.decide(outlook, now_s=start_s)
+        decisions.append(decision)
+        carried[slot] = controller.state.ledger.open(settings.window, start_s).carried
+        shares = np.array([decision.weights[flavour.name] for flavour in flavours]) / TOTAL_WEIGHT
+        served[slot] = shares * requests
+        uncounted += served[slot]
+        if slot not in trace.unseen_requests:
+            counts = {flavour.name: float(n) for flavour, n in zip(flavours, uncounted, strict=True)}
+            controller.observe_requests(counts, until_s=end_s)
+            uncounted[:] = 0.0
+        if slot not in trace.unseen_carbon:
+            actual = float(trace.carbon_actual[slot])
+            controller.observe_carbon(start_s, actual_g_per_kwh=actual, forecast_g_per_kwh=known.issued(slot, outlook))
+    return Run(served=served, carried=carried, decisions=tuple(decisions), line=line)
+
+
+def _with_planned(
+    line: WaitingLine, outlook: Outlook, controller: Controller, *, slot: int, decisions: Sequence[Decision]
+) -> Outlook:
+    """The outlook with the requests that are planned to have waited: deferral first, then quality."""
+    count = outlook.requests.size - slot if outlook.requests is not None else 0
+    carbon = carbon_expected(controller.state.carbon, outlook, first=slot, count=count)
+    balance = decisions[-1].reasons.diagnostics.get("credit_balance", 0.0) if decisions else 0.0
+    planned = line.plan(slot, carbon, now_s=outlook.start_of(slot), credit_balance=balance)
+    assert outlook.requests is not None  # noqa: S101 - a replay with a waiting line always has some
+    requests = outlook.requests.copy()
+    requests[slot : slot + planned.size] += planned
+    return replace(outlook, requests=requests)
