@@ -105,6 +105,11 @@ class Topology:
         """The flavour of highest precision: what is served when nobody decides."""
         return self.flavours[0]
 
+    @property
+    def served_by(self) -> frozenset[str]:
+        """Names of the flavours that have endpoints."""
+        return frozenset(flavour.name for flavour in self.flavours if flavour.endpoints)
+
     def fallbacks(self, flavour: FlavourTarget) -> tuple[FlavourTarget, ...]:
         """Who answers in the place of `flavour`: first the better ones, nearest first, then the worse ones.
 

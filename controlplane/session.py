@@ -140,7 +140,9 @@ class ServiceSession:
         try:
             self._close_command(now_s)
             self._learn_carbon(now_s)
-            decision = self.controller.decide(self._outlook(now_s), now_s=now_s, feedback_s=next_s)
+            decision = self.controller.decide(
+                self._outlook(now_s), now_s=now_s, feedback_s=next_s, available=self.spec.topology.served_by
+            )
             until_s = min(decision.valid_until_s, now_s + self.spec.valid_for_s)
             self.intent = RoutingIntent(self.spec.topology, decision.weights, until_s)
             self.decision, self.last_failure = decision, None
@@ -185,6 +187,10 @@ class ServiceSession:
     def books(self, now_s: float) -> Books:
         """The books of the budget window that holds `now_s`."""
         return self.controller.state.ledger.open(self.spec.settings.window, now_s)
+
+    def carbon_range(self, now_s: float) -> tuple[float, float] | None:
+        """Between what the carbon intensity of now will turn out to be in four of five cases, g/kWh."""
+        return self.controller.carbon_range(self._outlook(now_s), now_s=now_s)
 
     def summary(self, start_s: float, end_s: float) -> Summary:
         """What was served in a stretch of time, beside its counterfactuals."""

@@ -11,6 +11,7 @@ from controlplane.carbon import FeedStatus
 from controlplane.engine import Engine
 from controlplane.session import ServiceSession
 from scheduler import Books
+from scheduler.constraints import CONDITIONS
 from xds import ProxyStatus
 
 
@@ -57,7 +58,9 @@ def service_status(session: ServiceSession, now_s: float) -> dict[str, Any]:
             "basis": series.basis if series else None,
             "licence": series.licence if series else None,
             "notes": list(series.notes) if series else [],
+            "expected_range_g_per_kwh": session.carbon_range(now_s),
         },
+        "demand": _demand(session),
         "window": summary_dict(summary),
     }
 
@@ -105,6 +108,16 @@ def iso(time_s: float) -> str:
     return datetime.fromtimestamp(time_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
+def _demand(session: ServiceSession) -> dict[str, Any]:
+    """Who says what demand is to come, and how far off the learned forecast was a day ahead."""
+    pattern = session.controller.state.pattern
+    return {
+        "source": "configured" if session.spec.demand is not None else "learned from counts",
+        "learned_error": pattern.error,
+        "learned_bias": pattern.bias,
+    }
+
+
 def _budget(session: ServiceSession, now_s: float) -> dict[str, Any]:
     """The promise and the books: of the window that is open, and of the one before it."""
     ledger, settings = session.controller.state.ledger, session.spec.settings
@@ -147,6 +160,10 @@ def _conditions(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
         ),
     ]
     found.append(_budget_condition(session, now_s))
+    if decision is not None and decision.reasons.conditions:
+        unmet = decision.reasons.conditions
+        text = "; ".join(f"{name}: {CONDITIONS.get(name.partition(':')[0], 'see its policy')}" for name in unmet)
+        found.append(_condition("ConstraintsMet", False, "Unmet", text))
     if decision is not None and decision.reasons.off_hull:
         unused = ", ".join(decision.reasons.off_hull)
         text = f"{unused}: a mix of the other flavours gives the same quality for less energy"

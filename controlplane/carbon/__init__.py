@@ -1,5 +1,6 @@
 """Carbon intensity from outside: sources, and the feed that keeps the last good series of one."""
 
+from controlplane.carbon.archive import IssueArchive
 from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, TemporarySourceError
 from controlplane.carbon.feed import CarbonFeed, FeedStatus
 from controlplane.carbon.file import FileSource
@@ -14,6 +15,7 @@ __all__ = [
     "FeedStatus",
     "FileSource",
     "GbSource",
+    "IssueArchive",
     "PermanentSourceError",
     "TemporarySourceError",
 ]

@@ -8,6 +8,7 @@ from typing import Literal
 
 from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
+from controlplane.carbon.archive import IssueArchive
 from controlplane.carbon.errors import CarbonSourceError, TemporarySourceError
 from controlplane.carbon.series import CarbonSeries, CarbonSource
 from controlplane.clock import Clock
@@ -46,7 +47,8 @@ class FeedStatus:
 class CarbonFeed:
     """Keeps one source's last good series; fetches no more often than is polite.
 
-    Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds.
+    Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds. What is foreseen goes into the
+    `archive`, as it was issued.
     """
 
     def __init__(
@@ -56,12 +58,14 @@ class CarbonFeed:
         clock: Clock,
         max_age_s: float = 7200.0,
         timeout_s: float = FETCH_TIMEOUT_S,
+        archive: IssueArchive | None = None,
     ) -> None:
         self.series: CarbonSeries | None = None
         self._source = source
         self._clock = clock
         self._max_age_s = max_age_s
         self._timeout_s = timeout_s
+        self._archive = archive
         self._busy = asyncio.Lock()
         self._closed = False
         self._good_at_s: float | None = None
@@ -95,6 +99,8 @@ class CarbonFeed:
             self._pause_s = self._source.poll_s
             self._failed_refreshes = 0
             self._last_error = self._reported = None
+            if self._archive is not None:
+                await asyncio.to_thread(self._archive.record, series)
 
     def status(self, now_s: float) -> FeedStatus:
         """Return the state at `now_s`, seconds since the Unix epoch."""

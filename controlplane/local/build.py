@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource
+from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource, IssueArchive
 from controlplane.clock import Clock
 from controlplane.demand import DemandForecast
 from controlplane.engine import Planned
@@ -13,7 +13,7 @@ from controlplane.local import config
 from controlplane.local.config import ConfigError
 from controlplane.session import ServiceSpec
 from controlplane.traces import read_trace
-from scheduler import BudgetWindow, ControllerSettings, Flavour, Trace, TraceError
+from scheduler import ControllerSettings, Flavour, Trace, TraceError
 
 # Real proxies split at random. Three deviations of one step's sampling noise are kept in reserve, which matters at
 # the end of a window, when nothing later could make up for bad luck.
@@ -23,15 +23,20 @@ _SAMPLING_SIGMAS = 3.0
 class Feeds:
     """One feed per distinct carbon section, shared by the services that name it and kept over reloads."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, *, archive: IssueArchive | None = None) -> None:
         self._clock = clock
+        self._archive = archive
         self._feeds: dict[config.FileCarbon | config.GbCarbon, CarbonFeed] = {}
 
     def get(self, section: config.FileCarbon | config.GbCarbon) -> CarbonFeed:
         """The feed for one section, made when first asked for."""
         if section not in self._feeds:
-            self._feeds[section] = CarbonFeed(_source(section), clock=self._clock)
+            self._feeds[section] = CarbonFeed(_source(section), clock=self._clock, archive=self._archive_for(section))
         return self._feeds[section]
+
+    def _archive_for(self, section: config.FileCarbon | config.GbCarbon) -> IssueArchive | None:
+        """A recorded file was issued long ago; only what comes from a provider is worth keeping."""
+        return None if isinstance(section, config.FileCarbon) else self._archive
 
     async def keep_only(self, sections: set[config.FileCarbon | config.GbCarbon]) -> None:
         """Close the feeds nobody names any more."""
@@ -66,7 +71,9 @@ def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
     budget = service.budget
     settings = ControllerSettings(
         max_error=budget.max_error_pct / 100,
-        window=BudgetWindow(length_s=budget.window),
+        window=budget.budget_window(),
+        policy=service.policy,
+        constraints=None if service.constraints is None else service.constraints.demanded(),
         guard=None if budget.guard_pct is None else budget.guard_pct / 100,
         sampling_sigmas=_SAMPLING_SIGMAS,
     )

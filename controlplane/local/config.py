@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import difflib
-import re
-from collections.abc import Hashable, Iterator, Sequence
-from datetime import timedelta
-from ipaddress import ip_address
+from collections.abc import Hashable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -14,19 +11,29 @@ import yaml
 from pydantic import (
     AfterValidator,
     BaseModel,
-    BeforeValidator,
-    ConfigDict,
     Field,
-    Strict,
     ValidationError,
     model_validator,
 )
 
+from controlplane.local.fields import (
+    Address,
+    Flag,
+    Host,
+    Name,
+    NonEmpty,
+    Number,
+    Percent,
+    Seconds,
+    Section,
+    Whole,
+    doubled,
+)
+from controlplane.local.promise import Budget, Constraints, DailyBlackout, SpanBlackout
+from scheduler.policies import DEFAULT_POLICY, policy_named
+
 _MAX_BYTES = 4 * 1024 * 1024
 _MAX_SHOWN = 120
-_DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
-_UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-_LONGEST_S = 366 * 86400.0
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
 
@@ -34,65 +41,7 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the message has one line per mistake."""
 
 
-def _duration(value: object) -> float:
-    if isinstance(value, timedelta):
-        return value.total_seconds()
-    match = _DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
-    if match is None:
-        raise ValueError("must be a duration such as 500ms, 30s, 15m, 6h or 1d")
-    return float(match[1]) * _UNIT_S[match[2]]
-
-
-def _address(value: str) -> str:
-    host, _, port = value.rpartition(":")
-    bracketed = host.startswith("[") and host.endswith("]")
-    bare = host[1:-1] if bracketed else host
-    try:
-        # Without brackets nobody can tell the end of an IPv6 address from a port; a zone (%eth0) Envoy does not take.
-        literal = "%" not in bare and bracketed == (ip_address(bare).version == 6)
-    except ValueError:
-        literal = False
-    if not literal:
-        raise ValueError("must be ADDRESS:PORT with a literal IP address, such as 127.0.0.1:8080 or [::1]:8080")
-    if not (re.fullmatch(r"[0-9]{1,5}", port) and 0 < int(port) < 65536):
-        raise ValueError("must end in a port from 1 to 65535")
-    return value
-
-
-def _dns_label(value: str) -> str:
-    if not re.fullmatch(r"[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?", value):
-        raise ValueError("must be lower-case letters, digits, '-' and '.', as Kubernetes names are")
-    return value
-
-
-def _not_empty(values: tuple[object, ...]) -> tuple[object, ...]:
-    # Not a minimum length: pydantic counts what is left when invalid items are gone, and would complain twice.
-    if not values:
-        raise ValueError("must not be empty")
-    return values
-
-
-def _doubled(values: Sequence[str]) -> list[str]:
-    return sorted({value for value in values if values.count(value) > 1})
-
-
-NonEmpty = AfterValidator(_not_empty)
-# YAML's `yes` and '4' are not numbers, however willing a converter may be.
-Number = Annotated[float, Strict()]
-Whole = Annotated[int, Strict()]
-Flag = Annotated[bool, Strict()]
-Percent = Annotated[Number, Field(ge=0, le=100)]
-Seconds = Annotated[float, BeforeValidator(_duration), Field(gt=0, le=_LONGEST_S)]
-Address = Annotated[str, AfterValidator(_address)]
-Name = Annotated[str, AfterValidator(_dns_label)]
-Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[A-Za-z0-9_.-]+)$")]
-
-
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
-
-
-class Gateway(_Section):
+class Gateway(Section):
     """Where Envoy listens, and how it is kept informed."""
 
     listen: Address = "127.0.0.1:10000"
@@ -108,13 +57,13 @@ class Gateway(_Section):
         return self
 
 
-class Status(_Section):
+class Status(Section):
     """Where metrics and status are served."""
 
     listen: Address = "127.0.0.1:9900"
 
 
-class FileCarbon(_Section):
+class FileCarbon(Section):
     """A recorded series."""
 
     source: Literal["file"]
@@ -122,7 +71,7 @@ class FileCarbon(_Section):
     repeat: Flag = False
 
 
-class GbCarbon(_Section):
+class GbCarbon(Section):
     """The GB Carbon Intensity API: national unless a region or postcode is named."""
 
     source: Literal["gb"]
@@ -140,22 +89,14 @@ class GbCarbon(_Section):
 Carbon = Annotated[FileCarbon | GbCarbon, Field(discriminator="source")]
 
 
-class Demand(_Section):
+class Demand(Section):
     """A recorded pattern of requests: a CSV with a requests_forecast (or requests_actual) column."""
 
     path: Path
     scale: Annotated[Number, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
-class Budget(_Section):
-    """The promise: over each window, the mean error of all answers stays at or below this."""
-
-    max_error_pct: Percent
-    window: Seconds = 86_400.0
-    guard_pct: Percent | None = None
-
-
-class Flavour(_Section):
+class Flavour(Section):
     """One way to answer, with its quality and its energy."""
 
     name: Name
@@ -164,14 +105,21 @@ class Flavour(_Section):
     endpoints: Annotated[tuple[Address, ...], NonEmpty]
 
 
-class Service(_Section):
+def _policy(name: str) -> str:
+    policy_named(name)
+    return name
+
+
+class Service(Section):
     """A service, its flavours and its promise."""
 
     name: Name
     namespace: Name = "default"
     hosts: Annotated[tuple[Host, ...], NonEmpty] = ("*",)
     timeout: Seconds = 15.0
+    policy: Annotated[str, AfterValidator(_policy)] = DEFAULT_POLICY
     budget: Budget
+    constraints: Constraints | None = None
     carbon: Carbon
     demand: Demand | None = None
     flavours: Annotated[tuple[Flavour, ...], NonEmpty]
@@ -184,12 +132,21 @@ class Service(_Section):
             ("two flavours have the same precision_pct", [f"{flavour.precision_pct:g}" for flavour in self.flavours]),
             ("hosts names twice", [host.lower() for host in self.hosts]),
         ):
-            if doubled := _doubled(values):
-                raise ValueError(f"{what}: {', '.join(doubled)}")
+            if twice := doubled(values):
+                raise ValueError(f"{what}: {', '.join(twice)}")
+        return self
+
+    @model_validator(mode="after")
+    def _constraints_name_flavours(self) -> Self:
+        names = [flavour.name for flavour in self.flavours]
+        demanded = self.constraints
+        named = () if demanded is None else (*demanded.least_share_pct, *demanded.greatest_share_pct)
+        if unknown := sorted(set(named) - set(names)):
+            raise ValueError(f"constraints name {', '.join(unknown)}, which is none of the flavours {', '.join(names)}")
         return self
 
 
-class Config(_Section):
+class Config(Section):
     """The whole file."""
 
     gateway: Gateway = Gateway()
@@ -202,8 +159,8 @@ class Config(_Section):
         keys = [f"{service.namespace}/{service.name}" for service in self.services]
         hosts = [host.lower() for service in self.services for host in service.hosts]
         for what, values in (("name", keys), ("host", hosts)):
-            if doubled := _doubled(values):
-                raise ValueError(f"two services have the same {what}: {', '.join(doubled)}")
+            if twice := doubled(values):
+                raise ValueError(f"two services have the same {what}: {', '.join(twice)}")
         return self
 
 
@@ -320,11 +277,15 @@ def _location(parts: tuple[int | str, ...]) -> str:
     return text or "(top level)"
 
 
-_SECTIONS: dict[str, type[_Section]] = {
+_SECTIONS: dict[str, type[Section]] = {
     "gateway": Gateway,
     "status": Status,
     "services": Service,
     "budget": Budget,
+    "constraints": Constraints,
+    "blackouts": DailyBlackout,
+    "DailyBlackout": DailyBlackout,
+    "SpanBlackout": SpanBlackout,
     "flavours": Flavour,
     "file": FileCarbon,
     "gb": GbCarbon,

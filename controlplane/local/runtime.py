@@ -16,6 +16,7 @@ from watchfiles import awatch
 
 from controlplane.api.app import create_app
 from controlplane.api.server import serving
+from controlplane.carbon import IssueArchive
 from controlplane.clock import Clock, SystemClock
 from controlplane.engine import Engine, Planned
 from controlplane.intent import RoutingIntent
@@ -61,7 +62,7 @@ class Runtime:
         self.reload_failures = 0
         self._clock = clock or SystemClock()
         self._cache = SnapshotCache()
-        self._feeds = Feeds(self._clock)
+        self._feeds = Feeds(self._clock, archive=IssueArchive(config.state_dir / "forecasts"))
         self._planned = planned_services(config, self._feeds, clock_speed=self._clock.speed)
         _make(config.state_dir)
         self._gateway = Gateway(listen=endpoint(config.gateway.listen), ttl_s=config.gateway.ttl)

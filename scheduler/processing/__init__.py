@@ -8,13 +8,11 @@ from scheduler.processing.book import ReleaseBook, Waiting
 from scheduler.processing.ceilings import replica_ceilings
 from scheduler.processing.estimate import carbon_expected
 from scheduler.processing.release import ReleasePlan, ReleasePlanPolicy, release_plan
-from scheduler.processing.replay import ProcessingReplay, clairvoyant_grams, replay_processing
 from scheduler.processing.throttle import ThrottlePolicy, ThrottleSettings, throttle, throttle_ceiling
 
 __all__ = [
     "CreditBalance",
     "ProcessingPolicy",
-    "ProcessingReplay",
     "Queue",
     "Release",
     "ReleaseBook",
@@ -24,9 +22,7 @@ __all__ = [
     "ThrottleSettings",
     "Waiting",
     "carbon_expected",
-    "clairvoyant_grams",
     "release_plan",
-    "replay_processing",
     "replica_ceilings",
     "throttle",
     "throttle_ceiling",

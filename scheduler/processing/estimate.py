@@ -48,7 +48,8 @@ def carbon_expected(
     usual, _ = carbon_ahead(history, outlook, first=first, count=count, ar=ar)
     past, ahead = PAST_SLOTS, min(AHEAD_SLOTS, count)
     actual, forecast = history.on_grid(outlook, first=first - past, count=past + ahead)
-    forecast = _given(outlook, first=first - past, count=past + ahead, otherwise=forecast)
+    given = outlook.carbon_at(first=first - past, count=past + ahead)
+    forecast = np.where(np.isnan(given), forecast, given)
     actual[past:] = np.nan  # what is heard of the slot that is running is not final
     reach = np.flatnonzero(np.isfinite(forecast[past:]))
     if not reach.size:
@@ -81,14 +82,3 @@ def _matern(size: int) -> FloatArray:
     distance = np.abs(np.subtract.outer(slots, slots)) * math.sqrt(3.0) / SMOOTH_SLOTS
     correlation: FloatArray = (1.0 + distance) * np.exp(-distance)
     return correlation
-
-
-def _given(outlook: Outlook, *, first: int, count: int, otherwise: FloatArray) -> FloatArray:
-    """The outlook's carbon on the grid, `otherwise` (count,) where it has none."""
-    result = otherwise.copy()
-    if outlook.carbon_g_per_kwh is not None:
-        low, high = max(first, 0), min(first + count, outlook.carbon_g_per_kwh.size)
-        if low < high:
-            given = outlook.carbon_g_per_kwh[low:high]
-            result[low - first : high - first] = np.where(np.isnan(given), result[low - first : high - first], given)
-    return result

@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from controlplane.clock import SystemClock
 from controlplane.local.build import Feeds, endpoint, planned_services
 from controlplane.local.config import Config, ConfigError, load_config
+from scheduler import BudgetWindow
+from scheduler.constraints import Constraints, DailyBlackout, SpanBlackout
 from tests.controlplane.fakes import steady
 
 VALID: dict[str, Any] = {
@@ -199,10 +201,85 @@ def test_what_is_no_duration_is_told_the_formats(tmp_path, value):
     ("value", "limit"), [("0s", "greater than 0"), ("367d", "31622400"), ("9" * 400 + "d", "31622400")]
 )
 def test_a_duration_that_no_timer_can_keep_is_refused(tmp_path, value, limit):
-    [line] = mistakes(tmp_path, changed(*SHOP, "budget", "window", to=value))
-    assert line.startswith("services[0].budget.window: ")
+    [line] = mistakes(tmp_path, changed(*SHOP, "timeout", to=value))
+    assert line.startswith("services[0].timeout: ")
     assert limit in line
     assert len(line) < 250
+
+
+@pytest.mark.parametrize("value", ["59m", "32d", "0s", "year", 7, "9" * 400 + "d"])
+def test_a_budget_window_is_a_month_or_from_an_hour_to_31_days(tmp_path, value):
+    [line] = mistakes(tmp_path, changed(*SHOP, "budget", "window", to=value))
+    assert line.startswith("services[0].budget.window: ")
+    assert line.endswith(DURATION if value in {"year", 7} else "must be month, or from 1h to 31d")
+
+
+@pytest.mark.parametrize(
+    ("budget", "window"),
+    [
+        ({"window": "month"}, BudgetWindow(kind="month")),
+        ({"window": "7d", "rolling": True}, BudgetWindow(length_s=7 * 86_400.0, kind="rolling")),
+        ({"window": "1h", "carry_over_pct": 50}, BudgetWindow(length_s=3600.0, carry_over=0.5)),
+    ],
+)
+def test_a_window_may_be_a_month_or_roll_or_carry_over(tmp_path, budget, window):
+    content = changed(*SHOP, "budget", to={"max_error_pct": 4, **budget})
+    [planned] = planned_services(load(tmp_path, content), Feeds(SystemClock()))
+    assert planned.spec.settings.window == window
+
+
+@pytest.mark.parametrize("budget", [{"window": "month", "rolling": True}, {"rolling": True, "carry_over_pct": 5}])
+def test_windows_that_contradict_themselves_are_refused(tmp_path, budget):
+    [line] = mistakes(tmp_path, changed(*SHOP, "budget", to={"max_error_pct": 4, **budget}))
+    assert line.startswith("services[0].budget: ")
+    assert "rolling" in line
+
+
+def test_constraints_reach_the_controller(tmp_path):
+    constraints = {
+        "least_share_pct": {"best": 20},
+        "greatest_share_pct": {"fast": 50},
+        "max_change_pct": 10,
+        "min_precision_pct": 92,
+        "blackouts": [
+            {"daily_from": "22:00", "daily_to": "24:00", "weekdays": ["sat"]},
+            {"start": "2026-12-24T18:00Z", "end": "2026-12-25"},
+        ],
+    }
+    [planned] = planned_services(load(tmp_path, changed(*SHOP, "constraints", to=constraints)), Feeds(SystemClock()))
+    assert planned.spec.settings.constraints == Constraints(
+        least_share={"best": 0.2},
+        greatest_share={"fast": 0.5},
+        max_change=0.1,
+        min_precision=0.92,
+        blackouts=(
+            DailyBlackout(start_s=79_200.0, end_s=86_400.0, weekdays=(5,)),
+            SpanBlackout(start_s=1_798_135_200.0, end_s=1_798_156_800.0),
+        ),
+    )
+
+
+@pytest.mark.parametrize(
+    ("constraints", "told"),
+    [
+        ({"least_share_pct": {"slow": 5}}, "none of the flavours best, fast"),
+        ({"least_share_pct": {"best": 60, "fast": 60}}, "more than 1"),
+        ({"max_change_pct": 0}, "greater than 0"),
+        ({"blackouts": [{"daily_from": "8:00", "daily_to": "09:00"}]}, "time of day"),
+        ({"blackout": []}, "did you mean blackouts?"),
+    ],
+)
+def test_constraints_that_cannot_be_are_refused(tmp_path, constraints, told):
+    lines = mistakes(tmp_path, changed(*SHOP, "constraints", to=constraints))
+    assert any(told in line for line in lines), lines
+
+
+def test_a_policy_that_is_not_installed_is_named_beside_those_that_are(tmp_path):
+    [line] = mistakes(tmp_path, changed(*SHOP, "policy", to="greedy"))
+    assert "credit-greedy" in line
+    content = changed(*SHOP, "policy", to="credit-greedy")
+    [planned] = planned_services(load(tmp_path, content), Feeds(SystemClock()))
+    assert planned.spec.settings.policy == "credit-greedy"
 
 
 @pytest.mark.parametrize(
