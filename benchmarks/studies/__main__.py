@@ -6,9 +6,9 @@ import argparse
 
 from rich.console import Console
 
-from benchmarks.studies import deferral, policies, stress, weeks
+from benchmarks.studies import deferral, estimators, policies, stress, weeks
 
-STUDIES = {"policies": policies, "weeks": weeks, "stress": stress, "deferral": deferral}
+STUDIES = {"policies": policies, "estimators": estimators, "weeks": weeks, "stress": stress, "deferral": deferral}
 
 
 def main() -> None:

@@ -12,6 +12,8 @@ from scheduler.model import FloatArray
 
 _ONLY_FOR_CLOSER_LOOKS = ("carbon_g_per_kwh", "served", "decisions", "start_s", "slot_s")
 
+_ROUNDING_PCT = 1e-9
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReplayResult:
@@ -69,14 +71,15 @@ def rolling_exceeds(served: FloatArray, errors: FloatArray, *, slots: int, max_e
 def above(value: float, reference: float) -> float | None:
     """Percent that `value` lies above a reference; None where the reference is nothing and the value is not."""
     if reference > 0.0:
-        return (value / reference - 1.0) * 100.0
+        percent = (value / reference - 1.0) * 100.0
+        return percent if abs(percent) > _ROUNDING_PCT else 0.0
     return 0.0 if value == reference else None
 
 
 def below(value: float, reference: float) -> float | None:
     """Percent that `value` lies below a reference."""
     percent = above(value, reference)
-    return None if percent is None else -percent
+    return None if percent is None else 0.0 - percent
 
 
 def iso(time_s: float) -> str:
