@@ -22,6 +22,9 @@ HISTORY = 4 * WEEK
 LONGEST_REPORT_S = float(DAY * BUCKET_S)
 """A longer report says nothing about the time of day, and is more likely a clock that jumped."""
 
+_MOST_SERVICES = 4096
+"""So many services may keep their week, some 3 KB each; with fewer they would push each other's out at every turn."""
+
 _LEAST_BUCKETS = 2
 _UNKNOWN = -1
 _SCALE = 1000.0
@@ -232,7 +235,7 @@ def _deviation(actual: float, forecast: float) -> float:
     return min(1.0, abs(actual / forecast - 1.0))
 
 
-@functools.lru_cache(maxsize=64)
+@functools.lru_cache(maxsize=_MOST_SERVICES)
 def _week(history: tuple[int, ...], end: int) -> FloatArray:
     """Weekly pattern of a coded history; kept, because it changes only when a bucket closes."""
     codes = np.array(history)

@@ -83,7 +83,11 @@ class WaitingLine:
         )
         self._release = self._policy.release(queue)
         planned = release_plan(queue).amounts.copy()
-        planned[0] = self._release.amount(arriving=queue.arriving)
+        now, later = self._release.amount(arriving=queue.arriving), planned[1:].sum()
+        # What runs now does not run later as well, whichever of the two the plan had in mind.
+        left = max(0.0, planned.sum() - now)
+        planned[1:] = planned[1:] * (left / later) if later > 0.0 else left / max(1, ahead - 1)
+        planned[0] = now
         return planned
 
     def run(self, slot: int, *, now_s: float) -> float:
