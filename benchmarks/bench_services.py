@@ -155,7 +155,24 @@ def _case_rows(case: Case) -> list[Row]:
     if case.history_days:
         own_s = _cpu_s(lambda: fleet.controllers(own_history=True), fleet.decide)
         result.append(Row(f"{name} the same, no shared history", own_s, "s", "each service estimates carbon itself"))
+    if case.learned:
+        closing_s = _cpu_s(fleet.controllers, _Closing(fleet).observe)
+        result.append(Row(f"{name} reports that end a half hour", closing_s, "s", "the week is learned anew"))
     return [*result, _highs_row(fleet, took_s), _memory_row(case)]
+
+
+class _Closing:
+    """The reports of the rest of the half hour, other ones each time: a week that was seen before is kept."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self._names = [tuple(each.name for each in flavours) for flavours in fleet.flavours]
+        self._rng = np.random.default_rng(2)
+
+    def observe(self, controllers: list[Controller]) -> None:
+        """Enter one report for each service."""
+        counts = self._rng.poisson((200.0, 100.0, 20.0), (len(controllers), 3)).tolist()
+        for controller, names, served in zip(controllers, self._names, counts, strict=True):
+            controller.observe_requests(dict(zip(names, served, strict=True)), since_s=NOW_S, until_s=START_S + SLOT_S)
 
 
 def _highs_row(fleet: Fleet, took_s: float) -> Row:

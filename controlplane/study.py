@@ -45,23 +45,24 @@ class Study:
                 kind="synthetic pattern, its own perfect forecast",
                 origin="built-in scenario of the reference system k8s-carbonrouter",
                 licence="Apache-2.0",
-                lead="the whole pattern is known from the start",
+                lead=self._lead(trace),
             )
-        if trace.carbon_forecast is None and self.issues is None:
-            lead = "no forecast"
-        elif self.issues is not None:
-            lead = "as issued at the time"
-        elif self.lead_s is not None:
-            lead = f"the file's forecast column, seen {self.lead_s / 3600:g} h ahead"
-        else:
-            lead = "the file's forecast column, all of it seen from the start"
         return SourceNote(
             name=trace.name,
             kind="as in the file, which does not say",
             origin=origin,
-            lead=lead,
+            lead=self._lead(trace),
             notes=tuple(f"bridged {what}" for what in trace.bridged),
         )
+
+    def _lead(self, trace: Trace) -> str:
+        if self.issues is not None:
+            return "as issued at the time"
+        if trace.carbon_forecast is None:
+            return "no forecast"
+        if self.lead_s is not None:
+            return f"the forecast column, seen {self.lead_s / 3600:g} h ahead"
+        return "the forecast column, all of it seen from the start"
 
     def run(self) -> Iterator[tuple[ReplayResult, ...]]:
         """One replay after the other, each with one result per budget window.

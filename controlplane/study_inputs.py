@@ -10,7 +10,7 @@ from controlplane.study import Study
 from controlplane.traces import read_text, read_trace
 from scheduler import Flavour, Trace, TraceError, parse_flavours, policy_named, policy_names
 from scheduler.issues import ForecastIssues, parse_issues
-from scheduler.replay import WINDOWS, Deferral
+from scheduler.replay import PROCESSING, WINDOWS, Deferral
 from scheduler.scenarios import scenario, scenario_names
 from scheduler.trace import join
 
@@ -57,6 +57,8 @@ def read_study(inputs: StudyInputs) -> Study:
     guard = None if inputs.guard_pct is None else _percent("--guard-pct", inputs.guard_pct)
     if inputs.window != _ALL and inputs.window not in WINDOWS:
         raise TraceError(f"--window: {inputs.window!r} is none of {', '.join(WINDOWS)} and all")
+    if inputs.processing not in PROCESSING:
+        raise TraceError(f"--processing: {inputs.processing!r} is none of {', '.join(PROCESSING)}")
     if inputs.rolling and inputs.carry_over_pct:
         raise TraceError("--carry-over-pct: a rolling window carries everything over already")
     if inputs.lead is not None and inputs.forecasts is not None:

@@ -80,7 +80,8 @@ class VolumeModel:
     def ratio(self, *, requests_per_slot: float, prior_slots: float) -> float:
         """Observed over foreseen volume, shrunk to 1 by `prior_slots` slots of prior, so that noise averages out."""
         prior = prior_slots * requests_per_slot
-        return (prior + self.matched) / (prior + self.foreseen) if prior + self.foreseen > 0.0 else 1.0
+        expected, came = prior + self.foreseen, prior + self.matched
+        return came / expected if expected > 0.0 and came > 0.0 else 1.0
 
     def raw_ratio(self) -> float:
         """Observed over foreseen volume as it stands; 1 before both are known."""

@@ -14,8 +14,8 @@ from typing import Any
 from scheduler._plain import items, number, record
 from scheduler.window import BudgetWindow
 
-_SPARE_BOOKS = 3
-"""Books kept beyond those of one window: late reports, and a clock that was wrong for a while, still find theirs."""
+_WINDOWS_KEPT = 3
+"""Books are kept for so many windows: one report from a clock that was wrong for a while fills those of one."""
 
 
 def over_budget(mean_error: float, max_error: float) -> bool:
@@ -134,10 +134,10 @@ class Ledger:
             granted=requests * max_error,
             by_flavour=counts,
         )
-        keep = window.parts + _SPARE_BOOKS
+        keep = _WINDOWS_KEPT * (window.parts + 1)
         books = {(book.start_s, book.end_s): book for book in self.books}
         left = 1.0
-        for start_s, end_s in _parts_of(window, last_s, since_s=since_s, most=keep):
+        for start_s, end_s in _parts_of(window, last_s, since_s=since_s, most=window.parts + 1):
             share = min(left, (min(until_s, end_s) - max(since_s, start_s)) / (until_s - since_s))
             open_books = books.pop((start_s, end_s), None) or self._opened(window, start_s=start_s, end_s=end_s)
             books[start_s, end_s] = open_books.plus(report, share=share)

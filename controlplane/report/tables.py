@@ -124,7 +124,7 @@ def notes_of(results: Sequence[ReplayResult]) -> tuple[tuple[str, str], ...]:
 
 def lead_of(lead_h: float | None) -> str:
     """How far ahead the forecast was known."""
-    return "not limited" if lead_h is None else f"{numbers.plain(lead_h)} h"
+    return "as far as it goes" if lead_h is None else f"{numbers.plain(lead_h)} h"
 
 
 def moment(iso: str) -> str:

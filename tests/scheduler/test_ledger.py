@@ -66,7 +66,7 @@ def test_every_request_is_somewhere_whatever_happens(window, sequence):
         else:
             window = args[0]
         assert held(ledger) == pytest.approx(entered)
-        assert len(ledger.books) <= 48 + 3
+        assert len(ledger.books) <= 3 * 49
         for books in ledger.books:
             assert sum(books.by_flavour.values()) == pytest.approx(books.requests)
             assert books.error_requests == pytest.approx(0.1 * books.by_flavour.get("low", 0.0))

@@ -36,8 +36,8 @@ CALENDAR = {  # window, seconds of a slot, start, seconds to drive
     "hours": (BudgetWindow(length_s=6 * HOUR), 1800.0, START_S, 18 * HOUR),
     "hours across slots": (BudgetWindow(length_s=5 * HOUR, offset_s=700.0), 1800.0, START_S, 20 * HOUR),
     "days": (BudgetWindow(), 3600.0, START_S, 2 * DAY),
-    "weeks": (BudgetWindow(length_s=7 * DAY, offset_s=DAY), 3 * HOUR, START_S - 4 * DAY, 8 * DAY),
-    "months": (BudgetWindow(kind="month", offset_s=5 * HOUR), 12 * HOUR, MONTH_S, 31 * DAY),
+    "weeks": (BudgetWindow(length_s=7 * DAY, offset_s=DAY), 3 * HOUR, START_S - 4 * DAY, 6 * DAY),
+    "months": (BudgetWindow(kind="month", offset_s=5 * HOUR), 30 * HOUR, MONTH_S, 31 * DAY),
     "half carried over": (BudgetWindow(length_s=4 * HOUR, carry_over=0.5), 1800.0, START_S, 20 * HOUR),
     "all carried over": (BudgetWindow(length_s=4 * HOUR, carry_over=1.0), 1800.0, START_S, 20 * HOUR),
 }
@@ -83,7 +83,7 @@ def excesses(window, steps):
     if window.kind == "rolling":
         spans = [[s for s in steps if end_s - window.length_s <= s[0] and s[1] <= end_s] for end_s in ends]
     else:
-        opens = sorted({window.of(step[0]) for step in steps})
+        opens = sorted({window.of(step[0]) for step in steps if window.of(step[0])[1] <= ends[-1]})
         spans = [[s for s in steps if since_s <= s[0] and s[1] <= until_s] for since_s, until_s in opens]
     found, carried = [], 0.0
     for span in spans:
