@@ -196,9 +196,10 @@ class Controller:
         )
 
     def _counted_s(self, now_s: float) -> float:
-        """Time up to which the requests that matter to the promise ahead are counted."""
+        """Time up to which the requests that matter are counted: those of this window and of the one before it."""
         counted_s = self._state.accounted_until_s
-        return now_s if counted_s is None else min(now_s, max(counted_s, self._settings.window.of(now_s)[0]))
+        start_s, end_s = self._settings.window.of(now_s)
+        return now_s if counted_s is None else min(now_s, max(counted_s, start_s - (end_s - start_s)))
 
     def _with_learned_demand(self, outlook: Outlook, *, now_s: float, window_end_s: float) -> Outlook:
         """The outlook with the demand that past counts let expect, where nobody foretells any."""

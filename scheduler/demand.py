@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -119,20 +119,28 @@ class VolumeModel:
         return cls(expected=tuple(expected), **numbers)
 
 
+class Flight(NamedTuple):
+    """Requests answered at a mean error between two times, and not counted yet."""
+
+    since_s: float
+    until_s: float
+    requests: float
+    error: float
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Volume:
     """Requests expected in the rest of a window, after correction.
 
-    `slots` (T,): in each slot from now on (the first and last may be cut); `in_flight`: answered since the last
-    counts, at the mean error `in_flight_error`; `step`: until counts come back; `later`: after that. Factors `low`
-    <= 1 <= `high` on all of these reach from the least to the most of what the provider, the correction and the
-    bare counts say. `base_per_s` is the rate of this slot before correction; `foreseen` says that it comes from a
+    `slots` (T,): in each slot from now on (the first and last may be cut); `in_flight`: what was answered
+    since the last counts; `step`: until counts come back; `later`: after that. Factors `low` <= 1
+    <= `high` on all of these reach from the least to the most of what the provider, the correction and the bare
+    counts say. `base_per_s` is the rate of this slot before correction; `foreseen` says that it comes from a
     forecast.
     """
 
     slots: FloatArray
-    in_flight: float
-    in_flight_error: float
+    in_flight: tuple[Flight, ...]
     step: float
     later: float
     low: float
@@ -175,14 +183,13 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
         share: FloatArray = np.clip(inside / outlook.slot_s, 0.0, 1.0)
         return ratio * base * share
 
-    in_flight = float(between(counted_s, now_s).sum())
-    spans = [(float(between(since_s, until_s).sum()), error) for since_s, until_s, error in commands]
-    spans.append((in_flight - sum(requests for requests, _ in spans), otherwise))
-    erring = sum(requests * error for requests, error in spans)
+    spans = commands or ((counted_s, now_s, otherwise),)
+    flying = [
+        Flight(since_s, until_s, float(between(since_s, until_s).sum()), error) for since_s, until_s, error in spans
+    ]
     return Volume(
         slots=between(now_s, window_end_s)[slot - first :],
-        in_flight=in_flight,
-        in_flight_error=min(1.0, max(0.0, erring / in_flight)) if in_flight > 0.0 else otherwise,
+        in_flight=tuple(each for each in flying if each.requests > 0.0),
         step=float(between(now_s, step_end_s).sum()),
         later=float(between(step_end_s, window_end_s).sum()),
         low=min(1.0, ratio, raw) / ratio,
@@ -203,11 +210,13 @@ def foreseen_requests(outlook: Outlook, *, first: int, count: int) -> FloatArray
     inside = (index >= 0) & (index < known.size)
     result = np.full(count, np.nan)
     result[inside] = known[index[inside]]
-    usual = _usual_day(known, day=max(1, round(DAY_S / outlook.slot_s)))
-    result[~inside] = usual[index[~inside] % usual.size]
+    if not inside.all():
+        usual = _usual_day(known, day=max(1, round(DAY_S / outlook.slot_s)))
+        result[~inside] = usual[index[~inside] % usual.size]
     finite = np.isfinite(known)
     holes = np.isnan(result)
-    result[holes] = np.interp(index[holes], np.flatnonzero(finite), known[finite])
+    if holes.any():
+        result[holes] = np.interp(index[holes], np.flatnonzero(finite), known[finite])
     return result
 
 

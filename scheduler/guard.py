@@ -17,24 +17,22 @@ from scheduler.model import FloatArray
 class Exposure:
     """What the promise rests on when a step is decided; volumes are requests, (low, high) ends of the band.
 
-    `credit` is max_error x served - error-requests of what was counted (negative when in debt). `in_flight`
-    requests were answered at `in_flight_error` but are not counted yet, `step` will be answered by the weights
-    now decided, and at least `later` come after it in the window.
+    `credit` is what was granted for the requests counted so far less their error-requests (negative when in debt),
+    `in_flight` the least that the same will be for those answered but not counted yet. `step` requests will be
+    answered by the weights now decided, and at least `later` come after it in the window.
     """
 
     max_error: float
     least_error: float
     credit: float
-    in_flight: tuple[float, float]
-    in_flight_error: float
+    in_flight: float
     step: tuple[float, float]
     later: float
 
     def allowance(self, step: float) -> float:
         """Error-requests that a step of `step` requests may carry; negative when nothing helps any more."""
-        flying = min(volume * (self.max_error - self.in_flight_error) for volume in self.in_flight)
         later = self.later * (self.max_error - self.least_error)
-        return self.credit + flying + later + step * self.max_error
+        return self.credit + self.in_flight + later + step * self.max_error
 
 
 def error_ceiling(exposure: Exposure) -> float:

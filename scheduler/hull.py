@@ -8,6 +8,7 @@ doi:10.1287/opre.27.3.503).
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -68,8 +69,16 @@ def _least_error(error: FloatArray, grams: FloatArray) -> NDArray[np.intp]:
 
 
 def hull_corners(flavours: Sequence[Flavour]) -> FloatArray:
-    """Errors of the flavours on the hull of (error, energy), rising, shape (K,)."""
-    return _corners(flavours)[0]
+    """Errors of the flavours on the hull of (error, energy), rising, shape (K,); read-only."""
+    return _corner_errors(tuple(flavours))
+
+
+@functools.lru_cache(maxsize=4096)
+def _corner_errors(flavours: tuple[Flavour, ...]) -> FloatArray:
+    """Kept, because every decision asks and the answer changes only with the flavours."""
+    errors = _corners(flavours)[0]
+    errors.flags.writeable = False
+    return errors
 
 
 def off_hull(flavours: Sequence[Flavour]) -> tuple[str, ...]:

@@ -11,7 +11,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from scheduler._plain import items, number, record
+from scheduler.model import FloatArray
 from scheduler.window import BudgetWindow
 
 _WINDOWS_KEPT = 3
@@ -154,6 +157,16 @@ class Ledger:
             if inside > 0.0:
                 total = total.plus(book, share=min(1.0, inside / (book.end_s - book.start_s)))
         return total
+
+    def credits(self, *, since_s: FloatArray) -> FloatArray:
+        """Credit of everything served since each time (T,), without what was carried over, as `total` counts it."""
+        if not self.books:
+            return np.zeros(since_s.size)
+        start_s, end_s, credit = np.array(
+            [(book.start_s, book.end_s, book.granted - book.error_requests) for book in self.books]
+        ).T
+        share = (end_s - np.maximum(start_s, since_s[:, None])) / (end_s - start_s)
+        return np.asarray(np.clip(share, 0.0, 1.0) @ credit)
 
     def open(self, window: BudgetWindow, now_s: float) -> Books:
         """The books of the window that is open at `now_s`, with the credit it took over."""

@@ -7,9 +7,8 @@ What the history says about the time to come is worked out in `season.py`. Days 
 
 from __future__ import annotations
 
-import functools
 import math
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -21,9 +20,6 @@ from scheduler.season import BUCKET_S, DAY, WEEK, weekly_pattern
 HISTORY = 4 * WEEK
 LONGEST_REPORT_S = float(DAY * BUCKET_S)
 """A longer report says nothing about the time of day, and is more likely a clock that jumped."""
-
-_MOST_SERVICES = 4096
-"""So many services may keep their week, some 3 KB each; with fewer they would push each other's out at every turn."""
 
 _LEAST_BUCKETS = 2
 _UNKNOWN = -1
@@ -43,7 +39,8 @@ class DemandPattern:
     for it and the next ones, both in thousandths of log(1 + requests), so that a state stays small (-1: unknown).
     The rest are faded sums over compared buckets: of |actual - forecast|, actual, forecast, the last two also
     with a memory of a day, and their number; `worst` and `worst_day` are the largest relative deviations of a
-    bucket and of a day's total, at most 1, faded.
+    bucket and of a day's total, at most 1, faded. `week` is what the history amounts to, kept because it changes
+    only when a bucket closes; it is no part of the value.
     """
 
     bucket: int | None = None
@@ -60,6 +57,7 @@ class DemandPattern:
     compared: float = 0.0
     worst: float = 0.0
     worst_day: float = 0.0
+    week: FloatArray | None = field(default=None, repr=False, compare=False)
 
     @property
     def error(self) -> float | None:
@@ -124,10 +122,11 @@ class DemandPattern:
         closed = self._closed()
         gap = bucket - self.bucket - 1
         if 0 <= gap < 2 * WEEK:
-            return replace(closed, bucket=bucket, history=_latest(closed.history, gap), foreseen=closed.foreseen[gap:])
+            history, foreseen = _latest(closed.history, gap), closed.foreseen[gap:]
+            return replace(closed, bucket=bucket, history=history, foreseen=foreseen, week=None if gap else closed.week)
         # A clock that jumped: what was learned about the hours of the week stands, what was foreseen does not.
         history = _latest(closed.history, gap % WEEK)
-        return replace(closed, bucket=bucket, history=history, foreseen=(), until_s=until_s)
+        return replace(closed, bucket=bucket, history=history, foreseen=(), week=None, until_s=until_s)
 
     def _closed(self) -> DemandPattern:
         """Compare the running bucket, add it to the history, and foresee as many as are missing."""
@@ -136,12 +135,20 @@ class DemandPattern:
         actual = _coded(self.requests * BUCKET_S / self.covered_s) if known else _UNKNOWN
         pattern = self._compared(actual, self.foreseen[0]) if known and self.foreseen else self
         history = (*self.history, actual)[-HISTORY:]
-        foreseen = self.foreseen[1:]
+        foreseen, week = self.foreseen[1:], None
         if _known(history) >= _LEAST_BUCKETS:
             week = _week(history, (self.bucket + 1) % WEEK)
             ahead = range(self.bucket + 1 + len(foreseen), self.bucket + 1 + DAY)
             foreseen = (*foreseen, *(_coded(float(week[bucket % WEEK])) for bucket in ahead))
-        return replace(pattern, bucket=self.bucket + 1, requests=0.0, covered_s=0.0, history=history, foreseen=foreseen)
+        return replace(
+            pattern,
+            bucket=self.bucket + 1,
+            requests=0.0,
+            covered_s=0.0,
+            history=history,
+            foreseen=foreseen,
+            week=week,
+        )
 
     def _compared(self, coded: int, foreseen: int) -> DemandPattern:
         actual, forecast = _decoded(coded), _decoded(foreseen)
@@ -169,7 +176,9 @@ class DemandPattern:
             raise ValueError(f"cannot expect requests in {count!r} slots of {slot_s!r} s from {start_s!r}")
         if self.bucket is None or _known(self.history) < _LEAST_BUCKETS:
             return None
-        week = _week(self.history, self.bucket % WEEK)
+        if self.week is None:
+            object.__setattr__(self, "week", _week(self.history, self.bucket % WEEK))
+        week = np.asarray(self.week)
         sums = np.concatenate((np.zeros(1), np.cumsum(week)))
         edges = start_s % (WEEK * BUCKET_S) / BUCKET_S + np.arange(count + 1) * (slot_s / BUCKET_S)
         weeks, rest = np.divmod(edges, WEEK)
@@ -205,7 +214,7 @@ class DemandPattern:
         if numbers["covered_s"] > BUCKET_S or max(numbers["worst"], numbers["worst_day"]) > 1.0 or _UNKNOWN in foreseen:
             raise ValueError("demand: covered time, forecasts or deviations are out of range")
         until_s = optional_number(fields["until_s"], what="demand.until_s")
-        return cls(bucket=bucket, until_s=until_s, history=history, foreseen=foreseen, **numbers)
+        return cls(bucket=bucket, until_s=until_s, history=history, foreseen=foreseen, week=None, **numbers)
 
 
 def bucket_of(time_s: float) -> int:
@@ -235,9 +244,8 @@ def _deviation(actual: float, forecast: float) -> float:
     return min(1.0, abs(actual / forecast - 1.0))
 
 
-@functools.lru_cache(maxsize=_MOST_SERVICES)
 def _week(history: tuple[int, ...], end: int) -> FloatArray:
-    """Weekly pattern of a coded history; kept, because it changes only when a bucket closes."""
+    """Weekly pattern of a coded history."""
     codes = np.array(history)
     counts = np.where(codes >= 0, np.expm1(codes / _SCALE), np.nan)
     return weekly_pattern(counts, end=end + HISTORY)

@@ -13,8 +13,8 @@ from scheduler.constrained.program import solve_program
 from scheduler.constrained.task import CLOSE, Task, settle
 from scheduler.constraints import BUDGET_UNMET, GREATEST_SHARE_UNMET, LEAST_SHARE_UNMET, STEP_LIMIT_UNMET, Constraints
 from scheduler.model import Flavour, FloatArray, check_flavours
-from scheduler.nested import SlotCounts, check_budgets, plan_nested
-from scheduler.planner import Offers, Plan, plan
+from scheduler.nested import SlotCounts, check_budgets, fill_nested
+from scheduler.planner import Offers, Plan, walk
 
 Budgets = float | tuple[SlotCounts, FloatArray]
 """Error-requests of all slots, or prefix budgets as `plan_nested` takes them: (until, budgets)."""
@@ -61,15 +61,15 @@ def plan_constrained(  # noqa: PLR0913 - everything a plan can depend on
         blackout=constraints.blacked_out(slot_starts_s, slot_s=slot_s),
         previous=previous,
     )
-    found, trouble = _solve(task, budgets)
+    found, trouble = _solve(task)
     unmet = (*task.conditions, *trouble, *_gone(constraints, names), *_unmet(task, names, found.weights))
     return ConstrainedPlan(plan=replace(found, feasible=BUDGET_UNMET not in unmet), conditions=unmet)
 
 
-def _solve(task: Task, budgets: Budgets) -> tuple[Plan, tuple[str, ...]]:
+def _solve(task: Task) -> tuple[Plan, tuple[str, ...]]:
     """Return the plan and why the solver gave none. The exact plan is a relaxation: best of all if it keeps all."""
     if task.asks_nothing:
-        return _unconstrained(task.offers, budgets), ()
+        return _unconstrained(task), ()
     exact = plan_exact(task)
     if exact is not None and task.keeps_limits(exact.weights):
         return exact, ()
@@ -79,11 +79,13 @@ def _solve(task: Task, budgets: Budgets) -> tuple[Plan, tuple[str, ...]]:
     return exact or plan_exact(replace(task, low=np.zeros_like(task.low))) or _full_quality(task), (solved,)
 
 
-def _unconstrained(offers: Offers, budgets: Budgets) -> Plan:
-    table = {"error": offers.error, "grams": offers.grams, "requests": offers.requests}
-    if isinstance(budgets, tuple):
-        return plan_nested(**table, until=budgets[0], budgets=budgets[1])
-    return plan(**table, budget_error_requests=budgets)
+def _unconstrained(task: Task) -> Plan:
+    """The plan of `plan_nested`, whose hull and spare budgets `settle` has found already."""
+    requests = task.offers.requests
+    spare = np.maximum(task.budgets - np.cumsum(task.least_error * requests)[task.until - 1], 0.0)
+    taken, price = fill_nested(task.steps, requests, task.until, spare)
+    weights = walk(task.steps, taken, task.offers.error.shape[1])
+    return task.offers.served(weights, price=price, feasible=BUDGET_UNMET not in task.conditions)
 
 
 def _full_quality(task: Task) -> Plan:

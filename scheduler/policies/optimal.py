@@ -29,14 +29,14 @@ class Optimal:
         error = float(plan.weights[0] @ errors_of(situation.flavours))
         ceiling = _ceiling(situation, error=error)
         price = None if situation.basis == "none" else plan.shadow_price
-        if not plan.feasible or ceiling >= error - 1e-12:
-            binding: Binding = "infeasible" if not plan.feasible else "budget" if plan.binding else "none"
+        binding: Binding = "infeasible" if not plan.feasible else "budget" if plan.binding else "none"
+        if ceiling >= error - 1e-12:
             return Proposal(shares=plan.weights, shadow_price=price, binding=binding, conditions=planned.conditions)
         capped = _plan(situation, slots=1, requests=np.ones(1), until=np.array([1]), budgets=np.array([ceiling]))
         return Proposal(
             shares=np.vstack((capped.plan.weights, plan.weights[1:])),
             shadow_price=price,
-            binding="guard",
+            binding="guard" if plan.feasible else binding,
             conditions=tuple(dict.fromkeys((*capped.conditions, *planned.conditions))),
         )
 

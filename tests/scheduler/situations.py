@@ -68,8 +68,7 @@ def fresh_promise(requests: np.ndarray, *, max_error: float, least_error: float)
         max_error=max_error,
         least_error=least_error,
         credit=0.0,
-        in_flight=(0.0, 0.0),
-        in_flight_error=0.0,
+        in_flight=0.0,
         step=(first, first),
         later=total - first,
     )

@@ -102,18 +102,21 @@ class Case:
         found = []
         for goal in (shares, steps, cost):
             target = goal if goal is cost else np.isin(np.arange(width), goal).astype(float)
-            result = linprog(
-                target,
-                A_ub=matrix,
-                b_ub=bounds,
-                A_eq=ones,
-                b_eq=np.ones(slots),
-                method="highs-ds",
-                options={"presolve": False},
-            )
+            for presolve in (False, True):  # where one of them is misled by rounding, the other is not
+                result = linprog(
+                    target,
+                    A_ub=matrix,
+                    b_ub=bounds,
+                    A_eq=ones,
+                    b_eq=np.ones(slots),
+                    method="highs-ds",
+                    options={"presolve": presolve},
+                )
+                if result.status == 0:
+                    break
             assert result.status == 0
             found.append(result.fun)
-            matrix, bounds = np.vstack((matrix, target)), [*bounds, result.fun + 1e-8]
+            matrix, bounds = np.vstack((matrix, target)), [*bounds, result.fun + 1e-6]  # the solver keeps rows to 1e-7
         return found
 
 

@@ -59,7 +59,7 @@ def test_unforeseen_demand_that_fades_or_stops_keeps_the_running_mean_within_the
 
 
 def exposure(**change):
-    values = {"credit": 0.0, "in_flight": (0.0, 0.0), "in_flight_error": 0.0, "step": (90.0, 110.0), "later": 0.0}
+    values = {"credit": 0.0, "in_flight": 0.0, "step": (90.0, 110.0), "later": 0.0}
     return Exposure(max_error=0.02, least_error=0.0, **{**values, **change})
 
 
@@ -74,7 +74,7 @@ def test_an_empty_step_is_not_trusted_to_stay_empty():
 
 
 def test_what_is_in_flight_has_spent_its_error_already():
-    flying = exposure(in_flight=(50.0, 60.0), in_flight_error=0.12, later=1000.0)
+    flying = exposure(in_flight=60 * (0.02 - 0.12), later=1000.0)
     assert error_ceiling(flying) == pytest.approx((1000 * 0.02 - 60 * 0.10) / 110 + 0.02)
 
 
