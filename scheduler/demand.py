@@ -120,7 +120,7 @@ class VolumeModel:
 
 
 class Flight(NamedTuple):
-    """Requests answered at a mean error between two times, and not counted yet."""
+    """Requests answered at a mean error between two times within a slot, and not counted yet."""
 
     since_s: float
     until_s: float
@@ -185,11 +185,14 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
 
     spans = commands or ((counted_s, now_s, otherwise),)
     flying = [
-        Flight(since_s, until_s, float(between(since_s, until_s).sum()), error) for since_s, until_s, error in spans
+        Flight(max(since, float(start)), min(until, float(start) + outlook.slot_s), float(requests), error)
+        for since, until, error in spans
+        for start, requests in zip(starts, between(since, until), strict=True)
+        if requests > 0.0
     ]
     return Volume(
         slots=between(now_s, window_end_s)[slot - first :],
-        in_flight=tuple(each for each in flying if each.requests > 0.0),
+        in_flight=tuple(flying),
         step=float(between(now_s, step_end_s).sum()),
         later=float(between(step_end_s, window_end_s).sum()),
         low=min(1.0, ratio, raw) / ratio,

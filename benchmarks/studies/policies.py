@@ -34,9 +34,7 @@ def main(console: Console) -> None:
             )
         table.add_section()
     console.print(table)
-    table = Table(
-        "policy", "precision", *_GRAMS, "over", title="carbon-scenario, precision 0.85"
-    )
+    table = Table("policy", "precision", *_GRAMS, "over", title="carbon-scenario, precision 0.85")
     for name in names:
         trace = scenario("carbon-scenario")
         [result] = replay(trace, REFERENCE_FLAVOURS, settings=settings_for(trace, max_error=0.15, policy=name))
