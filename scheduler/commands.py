@@ -83,11 +83,12 @@ class Commands:
 
 
 def _fewer(errors: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]:
-    """Merge the two oldest where there are too many: an outage of reports may last for days."""
+    """Merge the shortest neighbours where there are too many: an outage of reports may last for days."""
     while len(errors) > _MOST:
-        (first_s, first), (second_s, second), (third_s, _) = errors[:3]
+        at = min(range(len(errors) - 2), key=lambda first: errors[first + 2][0] - errors[first][0])
+        (first_s, first), (second_s, second), (third_s, _) = errors[at : at + 3]
         mean = (first * (second_s - first_s) + second * (third_s - second_s)) / (third_s - first_s)
-        errors[:2] = [(first_s, mean)]
+        errors[at : at + 2] = [(first_s, min(1.0, mean))]
     return tuple(errors)
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from scheduler._plain import number
 from scheduler.decision import Decision, Reasons
 from scheduler.demand import GUARD_MARGIN, Volume, volume_ahead
 from scheduler.forecast import Basis, carbon_ahead
@@ -258,7 +259,11 @@ class Controller:
 
     def _checked(self, proposal: Proposal, chosen: list[int]) -> FloatArray:
         """The proposal's shares over all flavours; ValueError where a policy breaks its contract."""
-        shares = np.asarray(proposal.shares, dtype=np.float64)
+        name = self._settings.policy
+        try:
+            shares = np.asarray(proposal.shares, dtype=np.float64)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"policy {name!r} proposed shares that are no table of numbers: {error}") from error
         if (
             shares.ndim != 2
             or shares.shape[0] < 1
@@ -267,7 +272,10 @@ class Controller:
             or (shares < -1e-9).any()
             or np.abs(shares.sum(axis=1) - 1.0).max() > 1e-6
         ):
-            raise ValueError(f"policy {self._settings.policy!r} proposed shares that do not sum to 1 for each slot")
+            raise ValueError(f"policy {name!r} proposed shares that do not sum to 1 for each slot")
+        for what in ("memory", "diagnostics"):  # one figure that JSON cannot hold would cost the whole saved state
+            for key, value in getattr(proposal, what).items():
+                number(value, what=f"policy {name!r}: {what}.{key}")
         spread = np.zeros((shares.shape[0], len(self._flavours)))
         spread[:, chosen] = np.maximum(shares, 0.0)
         return spread
