@@ -9,7 +9,6 @@ from controlplane.report import SourceNote
 from scheduler import Flavour, ReplayResult, Trace, replay, settings_for
 from scheduler.issues import ForecastIssues
 from scheduler.replay import Deferral
-from scheduler.scenarios import scenario_names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,18 +38,12 @@ class Study:
         return tuple(self._source(trace, origin) for trace in self.traces)
 
     def _source(self, trace: Trace, origin: str) -> SourceNote:
-        if trace.name in scenario_names():
-            return SourceNote(
-                name=trace.name,
-                kind="synthetic pattern, its own perfect forecast",
-                origin="built-in scenario of the reference system k8s-carbonrouter",
-                licence="Apache-2.0",
-                lead=self._lead(trace),
-            )
         return SourceNote(
             name=trace.name,
-            kind="as in the file, which does not say",
-            origin=origin,
+            kind="synthetic pattern, its own perfect forecast"
+            if trace.origin
+            else "as in the file, which does not say",
+            origin=trace.origin or origin,
             lead=self._lead(trace),
             notes=tuple(f"bridged {what}" for what in trace.bridged),
         )

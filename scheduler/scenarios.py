@@ -18,6 +18,8 @@ from scheduler.trace import Trace
 
 _Pattern = TypeVar("_Pattern")
 
+ORIGIN = "built-in scenario of the reference system k8s-carbonrouter, Apache-2.0"
+
 START_S = 1_735_689_600.0
 """When every scenario begins, 2025-01-01T00:00Z. The patterns carry offsets and no date."""
 
@@ -57,6 +59,7 @@ def scenario(name: str, *, repeat: int = 1, demand: str | None = None) -> Trace:
         carbon_forecast=carbon.copy(),
         requests_actual=requests,
         requests_forecast=None if requests is None else requests.copy(),
+        origin=ORIGIN,
     )
 
 

@@ -25,6 +25,7 @@ class Trace:
 
     Empty cells are bridged in all arrays; `bridged` says in which columns and slots ("column: 3 empty ..."), and
     `unseen_carbon`, `unseen_requests` (T,) mark the slots whose actual value nobody observed.
+    `origin` says where built-in data comes from; of files nothing is known.
     """
 
     name: str
@@ -37,6 +38,7 @@ class Trace:
     unseen_carbon: frozenset[int] = frozenset()
     unseen_requests: frozenset[int] = frozenset()
     bridged: tuple[str, ...] = ()
+    origin: str = ""
 
 
 def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
@@ -108,6 +110,7 @@ def join(traces: Sequence[Trace], *, name: str) -> Trace:
         unseen_carbon=slots("unseen_carbon"),
         unseen_requests=slots("unseen_requests"),
         bridged=tuple(f"{trace.name}: {what}" for trace in traces for what in trace.bridged),
+        origin="; ".join(dict.fromkeys(trace.origin for trace in traces if trace.origin)),
     )
 
 

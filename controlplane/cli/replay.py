@@ -19,7 +19,7 @@ from controlplane.cli.errors import CliError
 from controlplane.cli.output import Output
 from controlplane.cli.replay_table import print_results
 from controlplane.cli.study_options import takes_a_study
-from controlplane.report import replay_plot, report_page
+from controlplane.report import picture_ending, replay_plot, report_page
 from controlplane.study import Study
 from scheduler import ReplayResult
 
@@ -48,6 +48,8 @@ def replay(
     serving the best flavour; "vs mix" what was gained over the cheapest constant mix with the same error,
     which is the part that comes from looking at carbon.
     """
+    if plot is not None:
+        picture_ending(plot)  # said before the work rather than after it
     results = _results(study)
     if plot is not None:
         _written(plot, lambda: replay_plot(results, study.flavours, plot))

@@ -26,6 +26,14 @@ _METADATA: dict[str, dict[str, str | None]] = {".png": {}, ".svg": {"Date": None
 """What to leave out: the time of writing. (Bytes may differ all the same: the layout is solved to rounding.)"""
 
 
+def picture_ending(path: Path) -> str:
+    """The ending of a picture that can be drawn; ValueError for another."""
+    ending = path.suffix.lower()
+    if ending not in _METADATA:
+        raise ValueError(f"{path}: a picture ends in .png, .svg or .pdf")
+    return ending
+
+
 def replay_plot(results: Sequence[ReplayResult], flavours: Sequence[Flavour], path: Path) -> None:
     """Draw results to a PNG, SVG or PDF, by the ending of `path`.
 
@@ -33,9 +41,7 @@ def replay_plot(results: Sequence[ReplayResult], flavours: Sequence[Flavour], pa
     the first policy and promise. Below, where there is more than that: saving against error, one marker for each
     policy and promise. Raises ValueError for another ending or without results, OSError when it cannot be written.
     """
-    ending = path.suffix.lower()
-    if ending not in _METADATA:
-        raise ValueError(f"{path}: a picture ends in .png, .svg or .pdf")
+    ending = picture_ending(path)
     chosen = checked(results, flavours)
     import matplotlib as mpl  # noqa: PLC0415 - half a second that only this needs
 

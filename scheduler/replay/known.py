@@ -11,7 +11,7 @@ from scheduler.issues import ForecastIssues
 from scheduler.model import FloatArray
 from scheduler.outlook import Outlook
 from scheduler.replay.defer import Deferral, WaitingLine
-from scheduler.replay.windows import left_out, windows_of
+from scheduler.replay.windows import WINDOWS, left_out, windows_of
 from scheduler.trace import Trace
 from scheduler.window import BudgetWindow
 
@@ -99,6 +99,8 @@ class Known:
             notes.append("no requests: constant demand")
         elif trace.requests_forecast is None:
             notes.append("no request forecast: demand is learned from what was served")
+        if WINDOWS.get(self.label, 0.0) > window.length_s * (1.0 + 1e-9):
+            notes.append(f"the trace is shorter than {self.label}: one window of {window.length_s / 3600.0:g} h")
         if (missing := left_out(trace, windows_of(trace, window))) is not None:
             notes.append(missing)
         return tuple(notes)

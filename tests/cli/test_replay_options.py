@@ -161,8 +161,11 @@ def test_there_is_one_object_for_each_budget_window(results, tmp_path):
             (window, start, end) for start, end in zip(starts, ends, strict=True)
         ]
         assert not any(each["over_budget"] for each in objects)
-        left_out = ["12 of 96 slots fill no whole window and are left out"] if window == "7d" else []
-        assert [each["notes"] for each in objects] == [left_out] * len(starts)
+        notes = {
+            "7d": ["12 of 96 slots fill no whole window and are left out"],
+            "30d": ["the trace is shorter than 30d: one window of 192 h"],
+        }
+        assert [each["notes"] for each in objects] == [notes.get(window, [])] * len(starts)
 
 
 @pytest.mark.parametrize("window", ["2d", "7", "week", ""])
