@@ -99,6 +99,8 @@ class ServiceSession:
         """The same service under a changed spec: books and account go on."""
         session = ServiceSession.begin(spec, feed, self.state())
         session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
+        session.failures, session.windows_closed = self.failures, self.windows_closed
+        session.windows_exceeded = self.windows_exceeded
         return session
 
     def state(self) -> dict[str, Any]:
@@ -208,8 +210,7 @@ class ServiceSession:
 
         A clock that jumps, as on a machine that boots in 1970, must not open the slots of decades.
         """
-        start_s, end_s = self.window(now_s)
-        return start_s - (end_s - start_s)
+        return self.spec.settings.window.before(now_s)[0]
 
     def _learn_carbon(self, now_s: float) -> None:
         self.account.forget_before(self._kept_since_s(now_s))
@@ -238,7 +239,7 @@ class ServiceSession:
             start_s, slot_s, carbon = series.start_s, series.slot_s, _forecast(series)
         requests = None
         if self.spec.demand is not None:
-            _, end_s = self.window(now_s)
+            end_s = self.spec.settings.window.planned_until(now_s)
             count = max(1, math.ceil((end_s - start_s) / slot_s))
             requests = self.spec.demand.expected(start_s=start_s, slot_s=slot_s, count=count)
         return Outlook(start_s=start_s, slot_s=slot_s, carbon_g_per_kwh=carbon, requests=requests)

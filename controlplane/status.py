@@ -11,7 +11,7 @@ from controlplane.carbon import FeedStatus
 from controlplane.engine import Engine
 from controlplane.session import ServiceSession
 from scheduler import Books
-from scheduler.constraints import CONDITIONS
+from scheduler.constraints import BUDGET_UNMET, CONDITIONS
 from xds import ProxyStatus
 
 
@@ -160,8 +160,9 @@ def _conditions(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
         ),
     ]
     found.append(_budget_condition(session, now_s))
-    if decision is not None and decision.reasons.conditions:
-        unmet = decision.reasons.conditions
+    # Whether the budget is held is a condition of its own.
+    unmet = [name for name in decision.reasons.conditions if name != BUDGET_UNMET] if decision is not None else []
+    if unmet:
         text = "; ".join(f"{name}: {CONDITIONS.get(name.partition(':')[0], 'see its policy')}" for name in unmet)
         found.append(_condition("ConstraintsMet", False, "Unmet", text))
     if decision is not None and decision.reasons.off_hull:

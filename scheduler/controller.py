@@ -19,6 +19,7 @@ from scheduler.forecast import Basis, carbon_ahead
 from scheduler.hull import off_hull
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, errors_of, integer_weights
 from scheduler.outlook import Outlook
+from scheduler.pattern import DemandPattern
 from scheduler.policies import LOOKAHEAD_SLOTS, Proposal, Situation, policy_named
 from scheduler.promise import Promise, promise_ahead
 from scheduler.quantiles import carbon_quantiles
@@ -47,10 +48,9 @@ class Controller:
         self._state = state or ControllerState()
         if self._state.policy != settings.policy:  # another policy's notes mean nothing to this one
             self._state = replace(self._state, policy=settings.policy, memory={})
-        if settings.constraints is not None and not getattr(self._policy, "honours_constraints", False):
-            raise ValueError(f"policy {settings.policy!r} heeds no constraints; `optimal` does")
         self._errors = errors_of(self._flavours)
         self._off_hull = off_hull(self._flavours)
+        self._foretold = False
 
     @property
     def state(self) -> ControllerState:
@@ -100,9 +100,14 @@ class Controller:
             ledger=ledger,
             accounted_until_s=max(before_s, counted_s),
             volume=state.volume.observe(requests, since_s=max(before_s, since_s), until_s=counted_s),
-            pattern=state.pattern.observe(requests, since_s=since_s, until_s=until_s),
+            pattern=self._learned(requests, since_s=since_s, until_s=until_s),
             memory=memory,
         )
+
+    def _learned(self, requests: float, *, since_s: float, until_s: float) -> DemandPattern:
+        """The demand learned; where somebody foretells it, a week of counts would be worked out for nobody."""
+        pattern = self._state.pattern
+        return pattern if self._foretold else pattern.observe(requests, since_s=since_s, until_s=until_s)
 
     def observe_carbon(self, slot_start_s: float, *, actual_g_per_kwh: float, forecast_g_per_kwh: float | None) -> None:
         """Enter what a slot's carbon intensity turned out to be, and what had been foreseen; repeating is harmless."""
@@ -125,7 +130,8 @@ class Controller:
         slot = outlook.slot_of(now_s)
         slot_end_s = outlook.start_of(slot + 1)
         window_end_s = self._settings.window.planned_until(now_s)
-        learned = outlook.requests is None and self._state.pattern.compared >= DAYS_TO_TRUST * DAY
+        self._foretold = outlook.requests is not None
+        learned = not self._foretold and self._state.pattern.compared >= DAYS_TO_TRUST * DAY
         if learned:
             outlook = self._with_learned_demand(outlook, now_s=now_s, window_end_s=window_end_s)
         volume = self._volume(outlook, now_s=now_s, feedback_s=feedback_s, window_end_s=window_end_s)
@@ -164,11 +170,13 @@ class Controller:
 
         None with less than a day of them.
         """
+        first = outlook.slot_of(now_s)
+        end_s = self._settings.window.planned_until(now_s)
         found = carbon_quantiles(
             self._state.carbon,
             outlook,
-            first=outlook.slot_of(now_s),
-            count=1,
+            first=first,
+            count=max(outlook.slot_of(math.nextafter(end_s, -math.inf)) - first + 1, LOOKAHEAD_SLOTS),
             ar=self._settings.carbon_ar,
             levels=_FOUR_OF_FIVE,
         )
@@ -199,16 +207,15 @@ class Controller:
     def _counted_s(self, now_s: float) -> float:
         """Time up to which the requests that matter are counted: those of this window and of the one before it."""
         counted_s = self._state.accounted_until_s
-        start_s, end_s = self._settings.window.of(now_s)
-        return now_s if counted_s is None else min(now_s, max(counted_s, start_s - (end_s - start_s)))
+        return now_s if counted_s is None else min(now_s, max(counted_s, self._settings.window.before(now_s)[0]))
 
     def _with_learned_demand(self, outlook: Outlook, *, now_s: float, window_end_s: float) -> Outlook:
         """The outlook with the demand that past counts let expect, where nobody foretells any."""
-        first = outlook.slot_of(self._counted_s(now_s))
+        first = max(0, outlook.slot_of(self._counted_s(now_s)))
         count = outlook.slot_of(math.nextafter(window_end_s, -math.inf)) - first + 1
         start_s = outlook.start_of(first)
         expected = self._state.pattern.expected(start_s=start_s, slot_s=outlook.slot_s, count=count)
-        if expected is None or first < 0:
+        if expected is None:
             return outlook
         return replace(outlook, requests=np.concatenate((np.full(first, np.nan), expected)))
 

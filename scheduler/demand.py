@@ -133,7 +133,7 @@ class Volume:
     """Requests expected in the rest of a window, after correction.
 
     `slots` (T,): in each slot from now on (the first and last may be cut); `in_flight`: what was answered
-    since the last counts; `step`: until counts come back; `later`: after that. Factors `low` <= 1
+    since the last counts; `step`: until counts come back. Factors `low` <= 1
     <= `high` on all of these reach from the least to the most of what the provider, the correction and the bare
     counts say. `base_per_s` is the rate of this slot before correction; `foreseen` says that it comes from a
     forecast.
@@ -142,7 +142,6 @@ class Volume:
     slots: FloatArray
     in_flight: tuple[Flight, ...]
     step: float
-    later: float
     low: float
     high: float
     base_per_s: float
@@ -194,7 +193,6 @@ def volume_ahead(  # noqa: PLR0913 - four times that only the caller knows
         slots=between(now_s, window_end_s)[slot - first :],
         in_flight=tuple(flying),
         step=float(between(now_s, step_end_s).sum()),
-        later=float(between(step_end_s, window_end_s).sum()),
         low=min(1.0, ratio, raw) / ratio,
         high=max(1.0, ratio, raw) / ratio,
         base_per_s=float(base[slot - first]) / outlook.slot_s,

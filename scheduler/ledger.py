@@ -21,9 +21,9 @@ _WINDOWS_KEPT = 3
 """Books are kept for so many windows: one report from a clock that was wrong for a while fills those of one."""
 
 
-def over_budget(mean_error: float, max_error: float) -> bool:
-    """Whether a mean error exceeds the promise by more than the rounding of floats."""
-    return mean_error > max_error * (1.0 + 1e-9)
+def over_budget(spent: float, allowed: float) -> bool:
+    """Whether more was spent than allowed, by more than the rounding of floats: mean errors, or error-requests."""
+    return spent > allowed * (1.0 + 1e-9)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -46,8 +46,13 @@ def plan_nested(
     steps = efficient_steps(error=error, grams=grams)
     least = requests * error[np.arange(requests.size), steps.first]
     spare, feasible = spare_budgets(least, until, budgets)
-    taken, price = fill_nested(steps, requests, until, spare)
-    return offers.served(walk(steps, taken, error.shape[1]), price=price, feasible=feasible)
+    return plan_spare(offers, steps, until=until, spare=spare, feasible=feasible)
+
+
+def plan_spare(offers: Offers, steps: Steps, *, until: SlotCounts, spare: FloatArray, feasible: bool) -> Plan:
+    """Return the plan that spends what the budgets leave above the least error, see `spare_budgets`."""
+    taken, price = fill_nested(steps, offers.requests, until, spare)
+    return offers.served(walk(steps, taken, offers.error.shape[1]), price=price, feasible=feasible)
 
 
 def check_budgets(until: SlotCounts, budgets: FloatArray, *, slots: int) -> None:

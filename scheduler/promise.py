@@ -112,8 +112,7 @@ def _open_credit(ledger: Ledger, window: BudgetWindow, flights: _Flights, *, now
     if not books.carried:
         return books.credit
     before = ledger.before(window, now_s)
-    start_s, end_s = window.of(now_s)
-    times_s = np.array([start_s - (end_s - start_s), start_s])
+    times_s = np.array(window.before(now_s))
     pending = -float(np.diff(flights.since(times_s)[1])[0])
     left = 0.0 if before is None else before.credit + min(0.0, pending)
     return books.credit - max(0.0, books.carried - max(0.0, left))

@@ -14,11 +14,19 @@ from typing import TypeVar
 
 import numpy as np
 
+from scheduler.model import Flavour
 from scheduler.trace import Trace
 
 _Pattern = TypeVar("_Pattern")
 
-ORIGIN = "built-in scenario of the reference system k8s-carbonrouter, Apache-2.0"
+ORIGIN = "synthetic scenario of the reference system k8s-carbonrouter"
+
+REFERENCE_FLAVOURS = (
+    Flavour(name="precision-100", error=0.0, energy_j=1.0),
+    Flavour(name="precision-50", error=0.5, energy_j=0.6),
+    Flavour(name="precision-30", error=0.7, energy_j=0.3),
+)
+"""The reference system's flavours; it knows only ratios of energy, so grams on them mean nothing by themselves."""
 
 START_S = 1_735_689_600.0
 """When every scenario begins, 2025-01-01T00:00Z. The patterns carry offsets and no date."""
@@ -60,6 +68,7 @@ def scenario(name: str, *, repeat: int = 1, demand: str | None = None) -> Trace:
         requests_actual=requests,
         requests_forecast=None if requests is None else requests.copy(),
         origin=ORIGIN,
+        licence="Apache-2.0",
     )
 
 

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass, field
 
 from scheduler.constraints import Constraints
-from scheduler.policies import DEFAULT_POLICY
+from scheduler.policies import DEFAULT_POLICY, policy_named
 from scheduler.window import BudgetWindow
 
 
@@ -41,6 +41,8 @@ class ControllerSettings:
                 continue
             if not 0.0 <= value <= 1.0:
                 raise ValueError(f"{name} must be a fraction from 0 to 1, not {value!r}")
+        if self.constraints is not None and not getattr(policy_named(self.policy), "honours_constraints", False):
+            raise ValueError(f"policy {self.policy!r} heeds no constraints; {DEFAULT_POLICY!r} does")
         if self.seed < 0:
             raise ValueError(f"seed must be >= 0, not {self.seed!r}")
         for name in ("volume_prior_slots", "sampling_sigmas"):

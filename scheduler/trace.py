@@ -25,7 +25,7 @@ class Trace:
 
     Empty cells are bridged in all arrays; `bridged` says in which columns and slots ("column: 3 empty ..."), and
     `unseen_carbon`, `unseen_requests` (T,) mark the slots whose actual value nobody observed.
-    `origin` says where built-in data comes from; of files nothing is known.
+    `origin` and `licence` say whose built-in data is; of files nothing is known.
     """
 
     name: str
@@ -39,6 +39,7 @@ class Trace:
     unseen_requests: frozenset[int] = frozenset()
     bridged: tuple[str, ...] = ()
     origin: str = ""
+    licence: str = ""
 
 
 def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
@@ -111,6 +112,7 @@ def join(traces: Sequence[Trace], *, name: str) -> Trace:
         unseen_requests=slots("unseen_requests"),
         bridged=tuple(f"{trace.name}: {what}" for trace in traces for what in trace.bridged),
         origin="; ".join(dict.fromkeys(trace.origin for trace in traces if trace.origin)),
+        licence="; ".join(dict.fromkeys(trace.licence for trace in traces if trace.licence)),
     )
 
 

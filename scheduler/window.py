@@ -57,6 +57,10 @@ class BudgetWindow:
         start_s, end_s = self.part_of(time_s)
         return (end_s - self.length_s, end_s) if self.kind == "rolling" else (start_s, end_s)
 
+    def before(self, time_s: float) -> tuple[float, float]:
+        """Start and end of the window before that; of a rolling one, of that which ended with the last part."""
+        return self.of(math.nextafter(self.part_of(time_s)[0], -math.inf))
+
     def planned_until(self, now_s: float) -> float:
         """How far a plan must look: to the end of the window, or one whole rolling window ahead."""
         return now_s + self.length_s if self.kind == "rolling" else self.part_of(now_s)[1]
@@ -70,7 +74,8 @@ def _aligned(time_s: float, *, length_s: float, offset_s: float) -> tuple[float,
 
 
 def _month(time_s: float, *, offset_s: float) -> tuple[float, float]:
-    day = datetime.fromtimestamp(time_s - offset_s, UTC)
+    # Whole seconds: a datetime rounds to microseconds, and the last moment of a month would fall into the next.
+    day = datetime.fromtimestamp(math.floor(time_s - offset_s), UTC)
     first = day.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
     following = (first + timedelta(days=32)).replace(day=1)
     return first.timestamp() + offset_s, following.timestamp() + offset_s

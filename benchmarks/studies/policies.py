@@ -8,9 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.studies.data import BUDGETS, DAY, days, flavours, mean
-from controlplane.study_inputs import REFERENCE_FLAVOURS
 from scheduler import ReplayResult, counterfactuals, policy_names, replay, settings_for
-from scheduler.scenarios import scenario
+from scheduler.scenarios import REFERENCE_FLAVOURS, scenario
 
 _GRAMS = ("above the bound %", "above the bound at its own error %", "vs best %", "vs mix %")
 

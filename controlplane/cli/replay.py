@@ -49,7 +49,7 @@ def replay(
     which is the part that comes from looking at carbon.
     """
     if plot is not None:
-        picture_ending(plot)  # said before the work rather than after it
+        _check_ending(plot)  # said before the work rather than after it
     results = _results(study)
     if plot is not None:
         _written(plot, lambda: replay_plot(results, study.flavours, plot))
@@ -96,6 +96,13 @@ def _results(study: Study) -> list[ReplayResult]:
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         runs = progress.track(study.run(), total=study.size)
         return [result for results in runs for result in results]
+
+
+def _check_ending(path: Path) -> None:
+    try:
+        picture_ending(path)
+    except ValueError as error:
+        raise CliError(f"--plot: {error}", exit_code=2) from error
 
 
 def _written(path: Path, write: Callable[[], object]) -> None:

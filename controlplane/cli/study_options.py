@@ -11,8 +11,7 @@ from typing import Annotated, Any, get_type_hints
 import typer
 
 from controlplane.cli.errors import CliError
-from controlplane.study import Study
-from controlplane.study_inputs import StudyInputs, read_study
+from controlplane.study import Study, StudyInputs, read_study
 from scheduler import TraceError
 from scheduler.replay import PROCESSING, WINDOWS
 from scheduler.scenarios import scenario_names
@@ -101,7 +100,7 @@ def _options(  # noqa: PLR0913, PLR0917 - one parameter per option; typer reads 
 def takes_a_study(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command, whose first parameter is a `Study`, all the options that say what to replay.
 
-    The command may raise TraceError or ValueError for what cannot be replayed.
+    The command may raise TraceError for what cannot be replayed.
     """
     shared = inspect.signature(_options).parameters
     own = list(inspect.signature(command).parameters.values())[1:]
@@ -112,7 +111,7 @@ def takes_a_study(command: Callable[..., None]) -> Callable[..., None]:
         try:
             study: Study = read_study(_options(**chosen))
             command(study, **options)
-        except (TraceError, ValueError) as error:
+        except TraceError as error:
             raise CliError(f"carbonrouter {command.__name__}: {error}", exit_code=2) from error
 
     hints = get_type_hints(_options, include_extras=True) | get_type_hints(command, include_extras=True)

@@ -13,8 +13,8 @@ from scheduler.constrained.program import solve_program
 from scheduler.constrained.task import CLOSE, Task, settle
 from scheduler.constraints import BUDGET_UNMET, GREATEST_SHARE_UNMET, LEAST_SHARE_UNMET, STEP_LIMIT_UNMET, Constraints
 from scheduler.model import Flavour, FloatArray, check_flavours
-from scheduler.nested import SlotCounts, check_budgets, fill_nested
-from scheduler.planner import Offers, Plan, walk
+from scheduler.nested import SlotCounts, check_budgets, plan_spare
+from scheduler.planner import Offers, Plan
 
 Budgets = float | tuple[SlotCounts, FloatArray]
 """Error-requests of all slots, or prefix budgets as `plan_nested` takes them: (until, budgets)."""
@@ -81,11 +81,10 @@ def _solve(task: Task) -> tuple[Plan, tuple[str, ...]]:
 
 def _unconstrained(task: Task) -> Plan:
     """The plan of `plan_nested`, whose hull and spare budgets `settle` has found already."""
-    requests = task.offers.requests
-    spare = np.maximum(task.budgets - np.cumsum(task.least_error * requests)[task.until - 1], 0.0)
-    taken, price = fill_nested(task.steps, requests, task.until, spare)
-    weights = walk(task.steps, taken, task.offers.error.shape[1])
-    return task.offers.served(weights, price=price, feasible=BUDGET_UNMET not in task.conditions)
+    needed = np.cumsum(task.least_error * task.offers.requests)[task.until - 1]
+    feasible = BUDGET_UNMET not in task.conditions
+    spare = np.maximum(task.budgets - needed, 0.0)
+    return plan_spare(task.offers, task.steps, until=task.until, spare=spare, feasible=feasible)
 
 
 def _full_quality(task: Task) -> Plan:

@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from scheduler.constrained import ConstrainedPlan, plan_constrained
-from scheduler.constraints import Constraints
+from scheduler.constraints import BUDGET_UNMET, Constraints
 from scheduler.guard import error_ceiling, noise_ceiling
 from scheduler.hull import hull_corners
 from scheduler.model import FloatArray, IntArray, errors_of, grams_per_request
@@ -32,12 +32,14 @@ class Optimal:
         binding: Binding = "infeasible" if not plan.feasible else "budget" if plan.binding else "none"
         if ceiling >= error - 1e-12:
             return Proposal(shares=plan.weights, shadow_price=price, binding=binding, conditions=planned.conditions)
-        capped = _plan(situation, slots=1, requests=np.ones(1), until=np.array([1]), budgets=np.array([ceiling]))
+        ceilings = np.array([max(ceiling, -1.0)])  # in debt that nothing settles it is -inf
+        capped = _plan(situation, slots=1, requests=np.ones(1), until=np.array([1]), budgets=ceilings)
+        unmet = (name for name in capped.conditions if name != BUDGET_UNMET)  # it is the guard's ceiling, no budget
         return Proposal(
             shares=np.vstack((capped.plan.weights, plan.weights[1:])),
             shadow_price=price,
             binding="guard" if plan.feasible else binding,
-            conditions=tuple(dict.fromkeys((*capped.conditions, *planned.conditions))),
+            conditions=tuple(dict.fromkeys((*unmet, *planned.conditions))),
         )
 
     def observe(self, memory: Mapping[str, float], **_: float) -> Mapping[str, float]:

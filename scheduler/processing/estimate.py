@@ -13,7 +13,7 @@ import math
 
 import numpy as np
 
-from scheduler.forecast import carbon_ahead
+from scheduler.forecast import Past, carbon_ahead
 from scheduler.history import CarbonHistory
 from scheduler.model import FloatArray
 from scheduler.outlook import Outlook
@@ -46,11 +46,10 @@ def carbon_expected(
     one that `ar` is for).
     """
     usual, _ = carbon_ahead(history, outlook, first=first, count=count, ar=ar)
-    past, ahead = PAST_SLOTS, min(AHEAD_SLOTS, count)
-    actual, forecast = history.on_grid(outlook, first=first - past, count=past + ahead)
-    given = outlook.carbon_at(first=first - past, count=past + ahead)
-    forecast = np.where(np.isnan(given), forecast, given)
-    actual[past:] = np.nan  # what is heard of the slot that is running is not final
+    known_of = Past.of(history, outlook, first=first, count=min(AHEAD_SLOTS, count))
+    past = min(PAST_SLOTS, known_of.now)
+    begin = known_of.now - past
+    actual, forecast = known_of.actual[begin:], known_of.forecast[begin:]
     reach = np.flatnonzero(np.isfinite(forecast[past:]))
     if not reach.size:
         return usual.copy()

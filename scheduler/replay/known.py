@@ -99,7 +99,7 @@ class Known:
             notes.append("no requests: constant demand")
         elif trace.requests_forecast is None:
             notes.append("no request forecast: demand is learned from what was served")
-        if WINDOWS.get(self.label, 0.0) > window.length_s * (1.0 + 1e-9):
+        if WINDOWS.get(self.label.partition(" ")[0], 0.0) > window.length_s * (1.0 + 1e-9):
             notes.append(f"the trace is shorter than {self.label}: one window of {window.length_s / 3600.0:g} h")
         if (missing := left_out(trace, windows_of(trace, window))) is not None:
             notes.append(missing)

@@ -19,6 +19,7 @@ from scheduler.replay.known import Known
 from scheduler.replay.result import ReplayResult
 from scheduler.replay.windows import name_of, windows_of
 from scheduler.settings import ControllerSettings
+from scheduler.table import TraceError
 from scheduler.trace import Trace
 
 
@@ -37,13 +38,16 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
     The forecast column is known `lead_s` ahead of each slot (None: all of it), or exactly as it was issued where
     `issues` are given. Requests are split exactly as the integer weights say (a fluid, not single requests). A
     trace without requests has constant demand; one without forecasts is planned without. `label` is what the
-    results call the window, by default its length. Raises ValueError when a window is shorter than a slot.
+    results call the window, by default its length. Raises TraceError when a
+    window is shorter than a slot, or when requests may wait of which none are foreseen.
     """
     if settings.window.kind != "month" and settings.window.length_s < trace.slot_s * (1.0 - 1e-9):
-        raise ValueError(f"a budget window of {settings.window.length_s:g} s is shorter than a slot of the trace")
+        raise TraceError(
+            f"{trace.name}: a budget window of {settings.window.length_s:g} s is shorter than a slot of the trace"
+        )
     known = Known(trace=trace, lead_s=lead_s, issues=issues, deferral=deferral, label=label or name_of(settings.window))
     if deferral is not None and known.foreseen is None:
-        raise ValueError(f"{trace.name}: requests that may wait need a forecast of requests")
+        raise TraceError(f"{trace.name}: requests that may wait need a forecast of requests")
     run = _run(known, flavours, settings=settings)
     at_once = None if deferral is None else _run(replace(known, deferral=None), flavours, settings=settings)
     return tuple(
@@ -85,7 +89,9 @@ def _with_planned(
 ) -> Outlook:
     """The outlook with the requests that are planned to have waited: deferral first, then quality."""
     count = outlook.requests.size - slot if outlook.requests is not None else 0
-    carbon = carbon_expected(controller.state.carbon, outlook, first=slot, count=count)
+    carbon = carbon_expected(
+        controller.state.carbon, outlook, first=slot, count=count, ar=controller.settings.carbon_ar
+    )
     balance = decisions[-1].reasons.diagnostics.get("credit_balance", 0.0) if decisions else 0.0
     planned = line.plan(slot, carbon, now_s=outlook.start_of(slot), credit_balance=balance)
     assert outlook.requests is not None  # noqa: S101 - a replay with a waiting line always has some

@@ -196,6 +196,17 @@ def test_a_month_is_the_calendar_s(offset_s, start, end):
     assert window.of(window.of(START_S)[1])[0] == window.of(START_S)[1]
 
 
+@pytest.mark.parametrize("window", WINDOWS)
+def test_the_last_moment_before_a_boundary_belongs_to_the_part_that_ends_there(window):
+    start_s, end_s = window.part_of(START_S)
+    assert window.part_of(math.nextafter(end_s, -math.inf)) == (start_s, end_s)
+    assert window.part_of(end_s)[0] == end_s
+    assert window.before(end_s) == window.of(start_s)
+    ledger = add(Ledger(), since_s=end_s - 60, until_s=end_s, window=window)
+    assert ledger.forgotten_requests == 0.0
+    assert ledger.before(window, end_s).requests == 100.0
+
+
 @pytest.mark.parametrize("counts", [{"gone": 1.0}, {"low": -1.0}, {"low": float("nan")}])
 def test_counts_that_mean_nothing_are_refused_and_change_nothing(counts):
     controller = Controller(FLAVOURS, ControllerSettings(max_error=0.02))

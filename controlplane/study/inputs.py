@@ -6,24 +6,17 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from controlplane.study import Study
+from controlplane.study.study import Study
 from controlplane.traces import read_text, read_trace
 from scheduler import Flavour, Trace, TraceError, parse_flavours, policy_named, policy_names
 from scheduler.issues import ForecastIssues, parse_issues
 from scheduler.replay import PROCESSING, WINDOWS, Deferral
-from scheduler.scenarios import scenario, scenario_names
+from scheduler.scenarios import REFERENCE_FLAVOURS, scenario, scenario_names
 from scheduler.trace import join
 
 _ALL = "all"
 _HOURS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(m|h|d)?")
 _IN_HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0, None: 1.0}
-
-REFERENCE_FLAVOURS = (
-    Flavour(name="precision-100", error=0.0, energy_j=1.0),
-    Flavour(name="precision-50", error=0.5, energy_j=0.6),
-    Flavour(name="precision-30", error=0.7, energy_j=0.3),
-)
-"""The reference system's flavours; it knows only ratios of energy, so grams on them mean nothing by themselves."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

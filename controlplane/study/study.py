@@ -40,10 +40,9 @@ class Study:
     def _source(self, trace: Trace, origin: str) -> SourceNote:
         return SourceNote(
             name=trace.name,
-            kind="synthetic pattern, its own perfect forecast"
-            if trace.origin
-            else "as in the file, which does not say",
-            origin=trace.origin or origin,
+            kind="synthetic, its own perfect forecast" if trace.origin else "as in the file, which does not say",
+            origin="; ".join(filter(None, (trace.origin, origin))),
+            licence=trace.licence,
             lead=self._lead(trace),
             notes=tuple(f"bridged {what}" for what in trace.bridged),
         )
