@@ -274,6 +274,13 @@ def test_constraints_that_cannot_be_are_refused(tmp_path, constraints, told):
     assert any(told in line for line in lines), lines
 
 
+def test_constraints_are_refused_with_a_policy_that_heeds_none(tmp_path):
+    content = copy.deepcopy(VALID)
+    content["services"][0] |= {"policy": "always-best", "constraints": {"min_precision_pct": 95}}
+    with pytest.raises(ConfigError, match=r"always-best.*constraints"):
+        planned_services(load(tmp_path, yaml.safe_dump(content)), Feeds(SystemClock()))
+
+
 def test_a_policy_that_is_not_installed_is_named_beside_those_that_are(tmp_path):
     [line] = mistakes(tmp_path, changed(*SHOP, "policy", to="greedy"))
     assert "credit-greedy" in line

@@ -20,8 +20,10 @@ from hypothesis import strategies as st
 from controlplane import feedback as feedback_module
 from controlplane.accounting import Account
 from controlplane.carbon import CarbonFeed
+from controlplane.demand import DemandForecast
 from controlplane.engine import Planned
 from controlplane.status import service_status
+from scheduler import BudgetWindow
 from tests.controlplane.fakes import (
     DAY_S,
     FLAVOURS,
@@ -549,3 +551,25 @@ def test_no_order_of_events_loses_or_doubles_an_answer(steps):
                 if current is not None:
                     shared = [entered(world), accounted(world.session.account)]
                     assert shared == pytest.approx([expected, expected], rel=1e-9, abs=1e-6)
+
+
+async def test_configured_demand_reaches_as_far_as_a_rolling_window_is_planned(world):
+    demand = DemandForecast(START_S, SLOT_S, (10.0,) * 24 + (1000.0,) * 24)
+    window = BudgetWindow(kind="rolling", length_s=DAY_S)
+    spec = service_spec(demand=demand)
+    world.configure(replace(spec, settings=replace(spec.settings, window=window)))
+    world.engine.tick()
+    left = world.session.decision.reasons.budget_left_error_requests
+    assert left == pytest.approx(0.04 * (24 * 10.0 + 24 * 1000.0), rel=0.01)
+
+
+async def test_a_reload_keeps_what_was_counted(world):
+    world.configure(service_spec(window_s=3600.0))
+    for _ in range(3):
+        world.engine.tick()
+        answer(world, 100, seconds=3600.0)
+    world.engine.tick()
+    closed = world.session.windows_closed
+    assert closed > 0
+    world.configure(service_spec(window_s=3600.0, max_error=0.05))
+    assert world.session.windows_closed == closed

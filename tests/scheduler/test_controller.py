@@ -146,6 +146,37 @@ def test_a_promise_that_cannot_be_kept_gives_the_least_error_and_says_so():
     assert decision.reasons.binding == "infeasible"
 
 
+def test_what_the_guard_forbids_is_no_unmet_budget():
+    trace, unmet = day("camel_m03"), set()
+    rng = np.random.default_rng(4)
+    for _ in range(10):
+        controller = Controller(paper_flavours(), SETTINGS)
+        view = outlook(carbon=trace.carbon_forecast, requests=trace.requests_forecast, start_s=trace.start_s)
+        for slot in range(48):
+            decision = controller.decide(view, now_s=view.start_of(slot))
+            unmet |= set(decision.reasons.conditions)
+            requests = trace.requests_actual[slot] * rng.uniform(0.7, 1.3)
+            counts = {name: weight / TOTAL_WEIGHT * requests for name, weight in decision.weights.items()}
+            controller.observe_requests(counts, until_s=view.start_of(slot + 1))
+    assert unmet == set()
+
+
+def test_the_range_of_carbon_lies_around_the_estimate_that_was_decided_on():
+    noisy = CARBON + 20.0 * np.random.default_rng(3).standard_normal(48)
+    view = outlook(carbon=np.tile(noisy, 3), requests=REQUESTS)
+    controller = Controller(FLAVOURS, SETTINGS)
+    assert controller.carbon_range(view, now_s=START_S) is None
+    for slot in range(60):
+        start_s = view.start_of(slot)
+        controller.observe_carbon(start_s, actual_g_per_kwh=CARBON[slot % 48], forecast_g_per_kwh=noisy[slot % 48])
+    inside = 0
+    for slot in range(60, 80):
+        low, high = controller.carbon_range(view, now_s=view.start_of(slot))
+        estimate = controller.decide(view, now_s=view.start_of(slot)).reasons.carbon_now_g_per_kwh
+        inside += low <= estimate <= high
+    assert inside >= 18
+
+
 def test_steady_excess_raises_the_expected_volume_and_noise_does_not():
     view = outlook(carbon=CARBON, requests=np.full(48, 1000.0))
     rng = np.random.default_rng(1)
