@@ -2,8 +2,9 @@
 
 python -m benchmarks.bench_services
 
-Each service has its own promise, books and demand; the carbon of the zone is shared, and its forecast is not yet
-estimated when a round begins. CPU time of this process, garbage collection included. Ours makes whole decisions:
+Each service has its own promise, books and demand. The carbon of the zone is shared where the row does not say
+otherwise; the engine keeps a copy for each service today, which is the row "no shared history". Its forecast is not
+yet estimated when a round begins. CPU time of this process, garbage collection included. Ours makes whole decisions:
 forecast, demand, books, plan, guard and weights. HiGHS, without presolve, which is twice as fast here, gets the plans
 alone; the time of our planner alone stands beside it.
 """
