@@ -11,7 +11,7 @@ from scheduler.controller import Controller
 from scheduler.decision import Decision
 from scheduler.issues import ForecastIssues
 from scheduler.model import TOTAL_WEIGHT, Flavour
-from scheduler.outlook import Outlook
+from scheduler.outlook import DAY_S, Outlook
 from scheduler.processing import carbon_expected
 from scheduler.replay.defer import Deferral, WaitingLine
 from scheduler.replay.judge import Run, judge
@@ -21,6 +21,10 @@ from scheduler.replay.windows import name_of, windows_of
 from scheduler.settings import ControllerSettings
 from scheduler.table import TraceError
 from scheduler.trace import Trace
+from scheduler.window import BudgetWindow
+
+MOST_SLOTS = 20_000
+LONGEST_MONTH_S = 31 * DAY_S
 
 
 def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
@@ -38,13 +42,10 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
     The forecast column is known `lead_s` ahead of each slot (None: all of it), or exactly as it was issued where
     `issues` are given. Requests are split exactly as the integer weights say (a fluid, not single requests). A
     trace without requests has constant demand; one without forecasts is planned without. `label` is what the
-    results call the window, by default its length. Raises TraceError when a
-    window is shorter than a slot, or when requests may wait of which none are foreseen.
+    results call the window, by default its length. Raises TraceError when a window is shorter than a slot or longer
+    than MOST_SLOTS of them, and when requests may wait of which none are foreseen.
     """
-    if settings.window.kind != "month" and settings.window.length_s < trace.slot_s * (1.0 - 1e-9):
-        raise TraceError(
-            f"{trace.name}: a budget window of {settings.window.length_s:g} s is shorter than a slot of the trace"
-        )
+    _check_window(trace, settings.window)
     known = Known(trace=trace, lead_s=lead_s, issues=issues, deferral=deferral, label=label or name_of(settings.window))
     if deferral is not None and known.foreseen is None:
         raise TraceError(f"{trace.name}: requests that may wait need a forecast of requests")
@@ -53,6 +54,18 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
     return tuple(
         judge(known, flavours, settings, run, at_once, window=window) for window in windows_of(trace, settings.window)
     )
+
+
+def _check_window(trace: Trace, window: BudgetWindow) -> None:
+    length_s = LONGEST_MONTH_S if window.kind == "month" else window.length_s
+    if length_s < trace.slot_s * (1.0 - 1e-9):
+        raise TraceError(f"{trace.name}: a budget window of {length_s:g} s is shorter than a slot of the trace")
+    slots = min(length_s / trace.slot_s, trace.carbon_actual.size)
+    if slots > MOST_SLOTS:
+        raise TraceError(
+            f"{trace.name}: a budget window of {slots:.0f} slots; at each of them all that are left are planned, so "
+            f"{MOST_SLOTS} is the most that can be replayed: choose a shorter window"
+        )
 
 
 def _run(known: Known, flavours: Sequence[Flavour], *, settings: ControllerSettings) -> Run:
@@ -69,7 +82,8 @@ def _run(known: Known, flavours: Sequence[Flavour], *, settings: ControllerSetti
             outlook = _with_planned(line, outlook, controller, slot=slot, decisions=decisions)
             requests += line.run(slot, now_s=start_s)
         decision = controller.decide(outlook, now_s=start_s)
-        decisions.append(decision)
+        # A plan of the rest of the window for every slot would fill the memory with what nobody looks at.
+        decisions.append(replace(decision, planned_weights=decision.planned_weights[:1]))
         carried[slot] = controller.state.ledger.open(settings.window, start_s).carried
         shares = np.array([decision.weights[flavour.name] for flavour in flavours]) / TOTAL_WEIGHT
         served[slot] = shares * requests

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pytest
 
-from scheduler import replay, settings_for
+from scheduler import TraceError, replay, settings_for
 
 from .support import day, paper_flavours
 
@@ -67,3 +67,14 @@ def test_a_day_without_traffic_has_no_percentages_to_boast_of():
     result = run(dataclasses.replace(trace, requests_actual=np.zeros(48)), 2)
     assert (result.grams, result.mean_error_pct, result.over_budget) == (0.0, 0.0, False)
     assert result.gap_to_clairvoyant_pct == 0.0
+
+
+def test_windows_that_cannot_be_replayed_are_refused_before_the_work():
+    trace = day("camel_m03")
+    for slot_s, told in ((2 * 86400.0, "shorter than a slot"), (1.0, "shorter window")):
+        many = np.resize(trace.carbon_actual, 30_000)
+        odd = dataclasses.replace(
+            trace, slot_s=slot_s, carbon_actual=many, carbon_forecast=None, requests_actual=None, requests_forecast=None
+        )
+        with pytest.raises(TraceError, match=told):
+            replay(odd, paper_flavours(), settings=settings_for(odd, max_error=0.02, window="1d"))
