@@ -146,8 +146,15 @@ class Ledger:
             books[start_s, end_s] = open_books.plus(report, share=share)
             left -= share
         touched = tuple(books.values())
-        forgotten = sum(book.requests for book in touched[:-keep]) + requests * left
-        return Ledger(books=touched[-keep:], forgotten_requests=self.forgotten_requests + forgotten)
+        since_s, before_s = window.before(last_s)[0], window.of(last_s)[1]
+        # After a change of window the books of this one may be many small ones of the kind before.
+        kept = tuple(
+            book
+            for age, book in enumerate(reversed(touched))
+            if age < keep or (book.start_s < before_s and book.end_s > since_s)
+        )[::-1]
+        forgotten = sum(book.requests for book in touched) - sum(book.requests for book in kept) + requests * left
+        return Ledger(books=kept, forgotten_requests=max(0.0, self.forgotten_requests + forgotten))
 
     def total(self, start_s: float, end_s: float) -> Books:
         """Everything served from `start_s` to `end_s`; books that lie in it partly count by their share of time."""

@@ -24,8 +24,8 @@ class Trace:
     """Equal slots of `slot_s` from `start_s`: carbon in g/kWh and requests per slot, arrays (T,).
 
     Empty cells are bridged in all arrays; `bridged` says in which columns and slots ("column: 3 empty ..."), and
-    `unseen_carbon`, `unseen_requests` (T,) mark the slots whose actual value nobody observed.
-    `origin` and `licence` say whose built-in data is; of files nothing is known.
+    `unseen_carbon`, `unseen_requests` mark the slots whose actual value nobody observed, `unforeseen_carbon` those
+    nobody foresaw. `origin` and `licence` say whose built-in data is; of files nothing is known.
     """
 
     name: str
@@ -37,6 +37,7 @@ class Trace:
     requests_forecast: FloatArray | None
     unseen_carbon: frozenset[int] = frozenset()
     unseen_requests: frozenset[int] = frozenset()
+    unforeseen_carbon: frozenset[int] = frozenset()
     bridged: tuple[str, ...] = ()
     origin: str = ""
     licence: str = ""
@@ -76,6 +77,7 @@ def parse_trace(lines: Iterable[str] | str, *, name: str) -> Trace:
         requests_forecast=columns.get(_REQUESTS_FORECAST),
         unseen_carbon=unseen[_CARBON_ACTUAL],
         unseen_requests=unseen.get(_REQUESTS_ACTUAL, frozenset()),
+        unforeseen_carbon=unseen.get(_CARBON_FORECAST, frozenset()),
         bridged=tuple(bridged),
     )
 
@@ -110,6 +112,7 @@ def join(traces: Sequence[Trace], *, name: str) -> Trace:
         requests_forecast=column("requests_forecast"),
         unseen_carbon=slots("unseen_carbon"),
         unseen_requests=slots("unseen_requests"),
+        unforeseen_carbon=slots("unforeseen_carbon"),
         bridged=tuple(f"{trace.name}: {what}" for trace in traces for what in trace.bridged),
         origin="; ".join(dict.fromkeys(trace.origin for trace in traces if trace.origin)),
         licence="; ".join(dict.fromkeys(trace.licence for trace in traces if trace.licence)),

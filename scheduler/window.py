@@ -21,9 +21,9 @@ class BudgetWindow:
 
     `calendar`: back to back, each of `length_s`, aligned to the epoch plus `offset_s` (a day of a place at UTC-5
     has the offset 5 h). `month`: calendar months in UTC shifted by `offset_s`; `length_s` means nothing then.
-    `rolling`: the last `length_s` at the end of every slot, booked in steps of a 48th of it. `carry_over` is the
-    most unused credit that a window takes over from the one before, as a share of what that one was granted; a
-    rolling window has no "before". Raises ValueError on values out of range.
+    `rolling`: the last `length_s` at the end of every 48th of it (of every slot, where slots are longer).
+    `carry_over` is the most unused credit that a window takes over from the one before, as a share of what that one
+    was granted; a rolling window has no "before". Raises ValueError on values out of range.
     """
 
     length_s: float = DAY_S

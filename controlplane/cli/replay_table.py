@@ -38,7 +38,8 @@ def _table(results: Sequence[ReplayResult], *, each: bool) -> Table:
     for heading in ("budget %", "error %", "gap %", "vs best %", "vs mix %", "over"):
         table.add_column(heading, justify="right")
     if waiting:
-        table.add_column("waiting gained %", justify="right")
+        table.add_column("of possible waiting gain %", justify="right")
+        table.add_column("deadlines missed", justify="right")
     if each:
         for result in results:
             _add(table, [result], lead=[column.of(result) for column in leads], waiting=waiting)
@@ -98,4 +99,5 @@ def _add(
         mean(lambda result: result.gain_vs_blind_mix_pct),
         f"{over} of {len(group)}" if budget else "OVER" if over else "-",
         *([mean(lambda result: result.realised_deferral_gain_pct, digits=1)] if waiting else []),
+        *([f"{sum(result.deadlines_missed for result in group):,.0f}"] if waiting else []),
     )

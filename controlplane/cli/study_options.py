@@ -40,7 +40,7 @@ def _options(  # noqa: PLR0913, PLR0917 - one parameter per option; typer reads 
         str, typer.Option(help=f"Length of a budget window: {', '.join(WINDOWS)}, or all of the trace.")
     ] = "all",
     rolling: Annotated[
-        bool, typer.Option("--rolling", help="The promise holds over the last window at every slot.")
+        bool, typer.Option("--rolling", help="The promise holds over the last window, at every 48th of it.")
     ] = False,
     carry_over_pct: Annotated[
         float, typer.Option(help="Most unused credit the next window takes over, in % of a window's budget.")

@@ -21,9 +21,12 @@ _WEEKDAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 def _window(value: object) -> float | str:
     if value == "month":
         return "month"
-    length_s = duration(value)
+    try:
+        length_s = duration(value)
+    except ValueError as error:
+        raise ValueError("must be month, or from 1h to 31d, such as 7d") from error
     if not _SHORTEST_S <= length_s <= _LONGEST_S:
-        raise ValueError("must be month, or from 1h to 31d")
+        raise ValueError("must be month, or from 1h to 31d, such as 7d")
     return length_s
 
 

@@ -56,6 +56,8 @@ def read_study(inputs: StudyInputs) -> Study:
         raise TraceError("--carry-over-pct: a rolling window carries everything over already")
     if inputs.lead is not None and inputs.forecasts is not None:
         raise TraceError("--lead: forecasts as they were issued have their own lead; give only one of the two")
+    if inputs.join and inputs.forecasts is not None:
+        raise TraceError("--join: joined traces have other times than the forecasts that were issued for them")
     return Study(
         traces=_traces(inputs),
         flavours=_flavours(inputs),

@@ -51,8 +51,9 @@ class WaitingLine:
 
     `arrivals` (T,) come during each slot, `expected` (T,) are the same as foreseen, and `last` (T,) is the last slot
     of the budget window that each slot belongs to: requests are answered in the window in which they came, or the
-    grams of two windows could not be told apart. The throttle, which slows down a fixed capacity, gets that of the
-    busiest slot.
+    grams of two windows could not be told apart; what is left at its end runs then, and what exceeds the capacity
+    counts as missed. The throttle, which slows down a fixed capacity, gets that of
+    the busiest slot foreseen.
     """
 
     def __init__(
@@ -61,7 +62,7 @@ class WaitingLine:
         self._policy: ProcessingPolicy = PROCESSING[deferral.processing]()
         self._wait_s, self._slot_s = deferral.wait_s, slot_s
         self._arrivals, self._expected, self._last = arrivals, expected, last
-        self._capacity = float(arrivals.max(initial=0.0)) if deferral.processing == "throttle" else None
+        self._capacity = float(expected.max(initial=0.0)) if deferral.processing == "throttle" else None
         self._book = ReleaseBook()
         self._release: Release | None = None
         self.ran = np.zeros(arrivals.size)
@@ -98,12 +99,14 @@ class WaitingLine:
         book = self._book.arrive(arriving, deadline_s=min(now_s + self._wait_s, last_s))
         amount = min(self._release.amount(arriving=arriving), book.amount)
         amount = amount if self._capacity is None else min(amount, self._capacity)
+        if slot == self._last[slot]:  # what was put off for good would look like carbon saved
+            amount = book.amount
         self.ran[slot] = amount
         self.deferred[slot] = min(amount, held)
         self.missed[slot] = min(amount, book.overdue(now_s))
+        if slot == self._last[slot] and self._capacity is not None:
+            self.missed[slot] = max(self.missed[slot], amount - self._capacity)
         self._book = book.ran(amount)
-        if slot + 1 == self.ran.size:  # what is left when the trace ends has missed its deadline
-            self.missed[slot] += self._book.amount
         return amount
 
 

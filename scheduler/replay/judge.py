@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+import numpy as np
+
 from scheduler.counterfactual import Counterfactuals, counterfactuals, served_grams
 from scheduler.decision import Decision
 from scheduler.ledger import over_budget
@@ -53,7 +55,9 @@ def judge(  # noqa: PLR0913 - one window of one run, and of the same without wai
         requests=total,
         grams=grams,
         mean_error_pct=mean_error * 100.0,
-        over_budget=_over(settings, run, window=window, slot_s=trace.slot_s, errors=errors_of(flavours)),
+        over_budget=_over(
+            settings, run, window=window, start_s=start_s, slot_s=trace.slot_s, errors=errors_of(flavours)
+        ),
         always_best_g=bounds.always_best_g,
         carbon_blind_mix_g=bounds.carbon_blind_mix_g,
         clairvoyant_g=bounds.clairvoyant_g,
@@ -119,10 +123,17 @@ def _share_of_gain(  # noqa: PLR0913 - one window of one run, and of the same wi
     return 100.0 * (without - grams) / (bound_without - bound) if bound_without > bound else None
 
 
-def _over(settings: ControllerSettings, run: Run, *, window: slice, slot_s: float, errors: FloatArray) -> bool:
+def _over(  # noqa: PLR0913 - one window of one run
+    settings: ControllerSettings, run: Run, *, window: slice, start_s: float, slot_s: float, errors: FloatArray
+) -> bool:
     served = run.served[window]
     if settings.window.kind == "rolling":
         slots = max(1, round(settings.window.length_s / slot_s))
-        return rolling_exceeds(served, errors, slots=slots, max_error=settings.max_error)
+        ends_s = start_s + slot_s * np.arange(1.0, served.shape[0] + 1.0)
+        booked = [abs(settings.window.part_of(end_s + 0.5e-6 * slot_s)[0] - end_s) < 1e-6 * slot_s for end_s in ends_s]
+        fine = settings.window.length_s / settings.window.parts <= slot_s * (1.0 + 1e-9)
+        return rolling_exceeds(
+            served, errors, slots=slots, max_error=settings.max_error, judged=np.array(booked) | fine
+        )
     carried = float(run.carried[window][-1])
     return over_budget(float((served @ errors).sum()), settings.max_error * float(served.sum()) + carried)

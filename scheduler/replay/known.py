@@ -83,9 +83,15 @@ class Known:
                 slot_s=trace.slot_s,
                 count=trace.carbon_actual.size,
             )
-        if trace.carbon_forecast is None or self.lead_s is None:
-            return trace.carbon_forecast
-        return trace.carbon_forecast[: slot + max(1, math.ceil(self.lead_s / trace.slot_s - 1e-9))]
+        if trace.carbon_forecast is None:
+            return None
+        seen = trace.carbon_forecast.size
+        if self.lead_s is not None:
+            seen = slot + max(1, math.ceil(self.lead_s / trace.slot_s - 1e-9))
+        forecast = trace.carbon_forecast[:seen].copy()
+        # A hole is bridged with what is known by then, not with a value that lies beyond the lead.
+        forecast[[hole for hole in trace.unforeseen_carbon if hole < forecast.size]] = np.nan
+        return forecast
 
     def notes(self, window: BudgetWindow) -> tuple[str, ...]:
         """What a reader of the figures must know."""

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from datetime import UTC, datetime
 
 import numpy as np
+from numpy.typing import NDArray
 
 from scheduler.decision import Decision
 from scheduler.model import FloatArray
@@ -60,12 +61,17 @@ class ReplayResult:
         return {name: list(self.notes) if name == "notes" else getattr(self, name) for name in shown}
 
 
-def rolling_exceeds(served: FloatArray, errors: FloatArray, *, slots: int, max_error: float) -> bool:
-    """Whether the mean error of any run of `slots` slots (shorter ones at the beginning) exceeds the promise."""
+def rolling_exceeds(
+    served: FloatArray, errors: FloatArray, *, slots: int, max_error: float, judged: NDArray[np.bool_]
+) -> bool:
+    """Whether the mean error of a run of `slots` slots (shorter ones at the beginning) exceeds the promise.
+
+    Runs end with the slots that are `judged` (T,).
+    """
     excess = served @ errors - max_error * (1.0 + 1e-9) * served.sum(axis=1)
     sums = np.cumsum(excess)
     sums[slots:] -= sums[:-slots].copy() if slots < sums.size else 0.0
-    return bool((sums > 1e-9 * max(1.0, float(served.sum()))).any())
+    return bool((sums[judged] > 1e-9 * max(1.0, float(served.sum()))).any())
 
 
 def above(value: float, reference: float) -> float | None:
