@@ -13,10 +13,11 @@ import typer
 from controlplane.cli.errors import CliError
 from controlplane.cli.signals import run_until_signalled
 from controlplane.clock import SystemClock
-from controlplane.local.build import Feeds, planned_services
-from controlplane.local.config import Config, ConfigError, load_config
+from controlplane.config import Config, ConfigError, load_config
+from controlplane.feeds import Feeds
 from controlplane.local.envoy import EnvoyError, EnvoyFiles, find_left_over, stop_process
 from controlplane.local.runtime import FileVersion, Runtime, RuntimeStartError, exclusive, file_version
+from controlplane.planned import planned_services
 
 ConfigOption = Annotated[Path, typer.Option("--file", "-f", help="The configuration file.")]
 _DEFAULT = Path("carbonrouter.yaml")

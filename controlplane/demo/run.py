@@ -16,9 +16,9 @@ import yaml
 
 from controlplane.accounting import SlotRecord, Summary
 from controlplane.clock import ScaledClock
+from controlplane.config import load_config
 from controlplane.demo.backends import Backend, running_backends
 from controlplane.demo.load import DayOfRequests, Tally
-from controlplane.local.config import load_config
 from controlplane.local.runtime import Runtime
 from controlplane.session import ServiceSession
 from scheduler import Trace

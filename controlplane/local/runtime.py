@@ -18,12 +18,13 @@ from controlplane.api.app import create_app
 from controlplane.api.server import serving
 from controlplane.carbon import IssueArchive
 from controlplane.clock import Clock, SystemClock
+from controlplane.config import Config, ConfigError, load_config
 from controlplane.engine import Engine, Planned
+from controlplane.feeds import Feeds
 from controlplane.intent import RoutingIntent
-from controlplane.local.build import Feeds, endpoint, planned_services
-from controlplane.local.config import Config, ConfigError, load_config
 from controlplane.local.envoy import EnvoyFiles, EnvoyProcess, find_left_over
 from controlplane.metrics import registry_for
+from controlplane.planned import endpoint, planned_services
 from controlplane.publishers.envoy import Bootstrap, Gateway, endpoint_cluster, envoy_snapshot
 from controlplane.session import ServiceSpec
 from controlplane.status import engine_status

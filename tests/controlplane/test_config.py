@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controlplane.clock import SystemClock
-from controlplane.local.build import Feeds, endpoint, planned_services
-from controlplane.local.config import Config, ConfigError, load_config
+from controlplane.config import Config, ConfigError, load_config
+from controlplane.feeds import Feeds
+from controlplane.planned import endpoint, planned_services
 from scheduler import BudgetWindow
 from scheduler.constraints import Constraints, DailyBlackout, SpanBlackout
 from tests.controlplane.fakes import steady

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, model_validator
 
 import scheduler.constraints as demanded
-from controlplane.local.fields import Flag, Name, Percent, Section, duration
+from controlplane.config.fields import Flag, Name, Percent, Section, duration
 from scheduler import BudgetWindow
 
 _LONGEST_S = 31 * 86_400.0

@@ -1,0 +1,54 @@
+"""One feed for each source of carbon figures that somebody configured."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource, IssueArchive
+from controlplane.clock import Clock
+from controlplane.config import Carbon, ConfigError, FileCarbon
+from controlplane.traces import read_trace
+from scheduler import Trace, TraceError
+
+
+class Feeds:
+    """One feed per distinct carbon section, shared by the services that name it and kept over reloads."""
+
+    def __init__(self, clock: Clock, *, archive: IssueArchive | None = None) -> None:
+        self._clock = clock
+        self._archive = archive
+        self._feeds: dict[Carbon, CarbonFeed] = {}
+
+    def get(self, section: Carbon) -> CarbonFeed:
+        """The feed for one section, made when first asked for."""
+        if section not in self._feeds:
+            self._feeds[section] = CarbonFeed(_source(section), clock=self._clock, archive=self._archive_for(section))
+        return self._feeds[section]
+
+    def _archive_for(self, section: Carbon) -> IssueArchive | None:
+        """A recorded file was issued long ago; only what comes from a provider is worth keeping."""
+        return None if isinstance(section, FileCarbon) else self._archive
+
+    async def keep_only(self, sections: set[Carbon]) -> None:
+        """Close the feeds nobody names any more."""
+        for section in self._feeds.keys() - sections:
+            await self._feeds.pop(section).aclose()
+
+
+def checked_trace(path: Path) -> Trace:
+    """The recorded trace in `path`.
+
+    Raises:
+        ConfigError: it cannot be used.
+    """
+    try:
+        return read_trace(path)
+    except TraceError as error:
+        raise ConfigError(str(error)) from error
+
+
+def _source(section: Carbon) -> CarbonSource:
+    if isinstance(section, FileCarbon):
+        checked_trace(section.path)  # a mistake in the configuration is said at once, not in a status later
+        return FileSource(section.path, repeat=section.repeat)
+    return GbSource(region_id=section.region_id, postcode=section.postcode, base_url=section.base_url)
