@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from controlplane.accounting import FlavourLoad
 from controlplane.carbon import CarbonFeed
 from controlplane.clock import Clock
 from controlplane.feedback import Feedback, Target
 from controlplane.intent import RoutingIntent
+from controlplane.pulse import Pulse
 from controlplane.session import ServiceSession, ServiceSpec
-from controlplane.store import FileStore, StateWriter
+from controlplane.steering import Steering
+from controlplane.store import StateStore, StateWriter
 from xds import LoadReport
 
 logger = logging.getLogger(__name__)
@@ -25,6 +29,8 @@ logger = logging.getLogger(__name__)
 Publish = Callable[[Sequence[RoutingIntent], str], None]
 ClusterName = Callable[[ServiceSpec, str], str]
 _FEED_CHECK_S = 30.0
+# So long the loop may be held by decisions in one go: whoever asks the API meanwhile waits this much longer.
+_AT_A_STRETCH_S = 0.005
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +43,8 @@ class Planned:
 
 class Engine:
     """Decides for every configured service, again every `refresh_s` and at the start of every slot.
+
+    Every service in `sessions` has been decided for, so that one which changes never loses its routes meanwhile.
 
     Args:
         clock: the engine's time; `refresh_s` and slots are measured on it.
@@ -52,20 +60,25 @@ class Engine:
         clock: Clock,
         publish: Publish,
         cluster_name: ClusterName,
-        store: FileStore,
+        store: StateStore,
         refresh_s: float,
     ) -> None:
         self.clock = clock
         self.sessions: dict[str, ServiceSession] = {}
         self.feedback = Feedback(now_s=clock.now_s, speed=clock.speed)
         self.writer = StateWriter(store)
+        self.changes = Pulse()
         self.generation = 0
         self.publish_failures = 0
+        self._targets: dict[str, Target] = {}
+        self.feedback.targets = self._targets
         self._publish = publish
         self._cluster_name = cluster_name
         self._store = store
         self._refresh_s = refresh_s
-        self._decide_now = asyncio.Event()
+        self._due_s = clock.now_s()
+        self._pending: set[str] = set()
+        self._act_now = asyncio.Event()
         self._look_at_feeds = asyncio.Event()
 
     def configure(self, planned: Sequence[Planned]) -> None:
@@ -74,17 +87,52 @@ class Engine:
         Raises:
             StoreError: saved books cannot be read; nothing has changed then.
         """
-        sessions = {each.spec.key: self._session(each) for each in planned}
-        for key in self.sessions.keys() - sessions.keys():
-            self._save(self.sessions[key])
-        self.sessions = sessions
-        self.feedback.targets = {
-            self._cluster_name(session.spec, flavour.name): Target(key, flavour.name)
-            for key, session in self.sessions.items()
-            for flavour in session.spec.flavours
-        }
-        self._decide_now.set()
-        self._look_at_feeds.set()
+        made = [(each, self._session(each)) for each in planned]
+        for key in self.sessions.keys() - {each.spec.key for each in planned}:
+            self.drop(key)
+        for each, session in made:
+            self._install(each.spec.key, session)
+
+    def put(self, planned: Planned) -> bool:
+        """Serve this service too, or as it is now; whether anything changed.
+
+        Raises:
+            StoreError: saved books cannot be read; nothing has changed then.
+        """
+        return self._install(planned.spec.key, self._session(planned))
+
+    def drop(self, key: str) -> None:
+        """Serve this service no more; its books are kept for the day it comes back.
+
+        Raises:
+            KeyError: there is no such service.
+        """
+        session = self.sessions.pop(key)
+        self._save(session)
+        self._forget_targets(session)
+        self._act_now.set()
+
+    def steer(self, key: str, steering: Steering) -> ServiceSession:
+        """Impose this on a service, at once; it outlives a restart.
+
+        Raises:
+            KeyError: there is no such service.
+        """
+        session = self.sessions[key]
+        session.steering = steering
+        self._save(session)
+        self._decide_alone(session)
+        return session
+
+    def enter(self, key: str, loads: Mapping[str, FlavourLoad], *, since_s: float, until_s: float, sender: str) -> None:
+        """Enter what somebody other than a proxy of ours counted in (since_s, until_s].
+
+        Raises:
+            KeyError: there is no such service.
+        """
+        session = self.sessions[key]
+        session.observe(loads, since_s=since_s, until_s=until_s, counted_s=session.heard(sender, until_s=until_s))
+        self._save(session)
 
     def resume(self) -> None:
         """A proxy goes on that was there before us: what it served since the books were written is missing so far."""
@@ -118,26 +166,55 @@ class Engine:
         """Decide for every service, and publish."""
         now_s = self.clock.now_s()
         next_s = self._next_tick_s(now_s)
-        intents = [session.decide(now_s=now_s, next_s=next_s) for session in self.sessions.values()]
+        for session in self.sessions.values():
+            session.decide(now_s=now_s, next_s=next_s)
+        self._publish_all()
+
+    async def _tick_forever(self) -> None:
+        while True:
+            self._act_now.clear()
+            await self._decide_what_is_due()
+            self._publish_all()
+            now_s = self.clock.now_s()
+            await self._sleep(min(self._next_tick_s(now_s), max(self._due_s, now_s)) - now_s, unless=self._act_now)
+
+    async def _decide_what_is_due(self) -> None:
+        """Decide for all services when it is time to, else for those that cannot wait; others may run in between."""
+        now_s = self.clock.now_s()
+        # A clock that was set back must not silence the engine until it has caught up.
+        if self._due_s - self._refresh_s <= now_s < self._due_s and not self._ended(now_s):
+            keys: Iterable[str] = list(self._pending)
+        else:
+            keys = list(self.sessions)
+            self._due_s = now_s + self._refresh_s
+        self._pending.clear()
+        next_s, stretch_s = self._next_tick_s(now_s), time.monotonic()
+        for key in keys:
+            if (session := self.sessions.get(key)) is not None:
+                session.decide(now_s=self.clock.now_s(), next_s=next_s)
+            if time.monotonic() - stretch_s > _AT_A_STRETCH_S:
+                await asyncio.sleep(0)
+                stretch_s = time.monotonic()
+
+    def _publish_all(self) -> None:
+        intents = [session.intent for session in self.sessions.values() if session.intent is not None]
         self.generation += 1
-        moment = datetime.fromtimestamp(now_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+        moment = datetime.fromtimestamp(self.clock.now_s(), UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
         try:
             self._publish(intents, f"{moment}#{self.generation}")
         except Exception:
             # What was published before is not renewed either, so proxies return to full quality at the TTL.
             self.publish_failures += 1
             logger.exception("generation %d cannot be published", self.generation)
+        self.changes.beat()
 
-    async def _tick_forever(self) -> None:
-        while True:
-            self._decide_now.clear()
-            self.tick()
-            now_s = self.clock.now_s()
-            await self._sleep(self._next_tick_s(now_s) - now_s, unless=self._decide_now)
+    def _ended(self, now_s: float) -> bool:
+        """Whether something that was decided has ended."""
+        return any(session.ends_s <= now_s for session in self.sessions.values())
 
     def _next_tick_s(self, now_s: float) -> float:
         """After `refresh_s`, or at the end of the slot or decision that comes first."""
-        ends = (session.decision.valid_until_s for session in self.sessions.values() if session.decision is not None)
+        ends = (session.ends_s for session in self.sessions.values())
         return min((end for end in (*ends, now_s + self._refresh_s) if end > now_s), default=now_s + self._refresh_s)
 
     async def _keep_feeds_fresh(self) -> None:
@@ -154,8 +231,9 @@ class Engine:
     async def _refresh(self, feed: CarbonFeed) -> None:
         first = feed.series is None
         await feed.refresh()
-        if first and feed.series is not None:
-            self._decide_now.set()  # a first forecast should not wait for the next refresh
+        if first and feed.series is not None:  # a first forecast should not wait for the next refresh
+            self._pending.update(key for key, session in self.sessions.items() if session.feed is feed)
+            self._act_now.set()
 
     async def _sleep(self, seconds: float, *, unless: asyncio.Event) -> None:
         """Sleep on the engine's clock, or until the event is set."""
@@ -183,6 +261,30 @@ class Engine:
         except ValueError as error:
             self._store.set_aside(key, str(error))
             return ServiceSession.begin(planned.spec, planned.feed)
+
+    def _install(self, key: str, session: ServiceSession) -> bool:
+        running = self.sessions.get(key)
+        if running is session:
+            return False
+        if running is not None:
+            self._forget_targets(running)
+        self.sessions[key] = session
+        for flavour in session.spec.flavours:
+            self._targets[self._cluster_name(session.spec, flavour.name)] = Target(key, flavour.name)
+        self._decide_alone(session)
+        self._look_at_feeds.set()
+        return True
+
+    def _decide_alone(self, session: ServiceSession) -> None:
+        """Decide for one service now, and have it published soon; the others have their turn at the next refresh."""
+        now_s = self.clock.now_s()
+        next_s = min(max(self._due_s, now_s), now_s + self._refresh_s)
+        session.decide(now_s=now_s, next_s=next_s if next_s > now_s else now_s + self._refresh_s)
+        self._act_now.set()
+
+    def _forget_targets(self, session: ServiceSession) -> None:
+        for flavour in session.spec.flavours:
+            self._targets.pop(self._cluster_name(session.spec, flavour.name), None)
 
     def _save(self, session: ServiceSession) -> None:
         self.writer.changed(session.spec.key, session.state)

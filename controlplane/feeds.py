@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource, IssueArchive
+from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource, IssueArchive, ZoneMemory
 from controlplane.clock import Clock
 from controlplane.config import Carbon, ConfigError, FileCarbon
+from controlplane.store import StateStore
 from controlplane.traces import read_trace
 from scheduler import Trace, TraceError
 
@@ -14,16 +15,28 @@ from scheduler import Trace, TraceError
 class Feeds:
     """One feed per distinct carbon section, shared by the services that name it and kept over reloads."""
 
-    def __init__(self, clock: Clock, *, archive: IssueArchive | None = None) -> None:
+    def __init__(
+        self, clock: Clock, *, archive: IssueArchive | None = None, observed: StateStore | None = None
+    ) -> None:
         self._clock = clock
         self._archive = archive
+        self._observed = observed
         self._feeds: dict[Carbon, CarbonFeed] = {}
 
     def get(self, section: Carbon) -> CarbonFeed:
         """The feed for one section, made when first asked for."""
         if section not in self._feeds:
-            self._feeds[section] = CarbonFeed(_source(section), clock=self._clock, archive=self._archive_for(section))
+            source = _source(section)
+            self._feeds[section] = CarbonFeed(
+                source, clock=self._clock, archive=self._archive_for(section), memory=self._memory_for(section, source)
+            )
         return self._feeds[section]
+
+    def _memory_for(self, section: Carbon, source: CarbonSource) -> ZoneMemory | None:
+        """A recorded file holds its own past."""
+        if self._observed is None or isinstance(section, FileCarbon):
+            return None
+        return ZoneMemory(self._observed, source=source.name, zone=source.zone)
 
     def _archive_for(self, section: Carbon) -> IssueArchive | None:
         """A recorded file was issued long ago; only what comes from a provider is worth keeping."""

@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
 from pydantic import ValidationError
 
-from controlplane.accounting import Account, FlavourLoad, Summary
+from controlplane.accounting import Account, FlavourLoad, Summary, Tally, Terms, back_to_back
 from controlplane.carbon import CarbonFeed, CarbonSeries
 from controlplane.demand import DemandForecast
 from controlplane.intent import RoutingIntent, Topology, best_only
+from controlplane.receipts import Receipts
+from controlplane.steering import Steering
 from scheduler import (
     Books,
     Controller,
@@ -28,6 +30,7 @@ from scheduler import (
 logger = logging.getLogger(__name__)
 
 _STATE_VERSION = 1
+_SILENT_S = 900.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +44,7 @@ class ServiceSpec:
         slot_s: length of a slot while the carbon source names none, and of the slots of the account.
         valid_for_s: how long a decision holds at most without being renewed.
         demand: forecast of requests; None lets the level be learned from what is served.
+        embodied_g: the hardware's share of one request by flavour, g CO2e; accounted for, never planned by.
     """
 
     topology: Topology
@@ -49,6 +53,7 @@ class ServiceSpec:
     slot_s: float = 1800.0
     valid_for_s: float = 60.0
     demand: DemandForecast | None = None
+    embodied_g: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def key(self) -> str:
@@ -66,14 +71,20 @@ class ServiceSession:
         self.account = account
         self.decision: Decision | None = None
         self.intent: RoutingIntent | None = None
+        self.steering = Steering()
+        self.receipts = Receipts()
+        self._heard: dict[str, float] = {}
         self.failures = 0
         self.last_failure: str | None = None
         self.windows_closed = 0
         self.windows_exceeded = 0
         self._commanded_since_s: float | None = None
         self._judged_until_s: float | None = None
-        self._learned: CarbonSeries | None = None
+        self._noted: CarbonSeries | None = None
         self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
+        self.tally = Tally()
+        self.terms = Terms(flavours=spec.flavours, max_error=spec.settings.max_error, embodied_g=spec.embodied_g)
+        self._to_be_saved = False
 
     @classmethod
     def begin(cls, spec: ServiceSpec, feed: CarbonFeed, state: Mapping[str, Any] | None = None) -> Self:
@@ -91,16 +102,21 @@ class ServiceSession:
         except ValidationError as error:
             raise ValueError(f"account: {error}") from error
         if account.slot_s != spec.slot_s:
-            account = Account(slot_s=spec.slot_s)
+            account = account.regridded(spec.slot_s)
+        account.keep_only({flavour.name for flavour in spec.flavours})
         remembered = ControllerState.from_dict(state.get("controller"))
-        return cls(spec, feed, Controller(spec.flavours, spec.settings, remembered), account)
+        session = cls(spec, feed, Controller(spec.flavours, spec.settings, remembered), account)
+        session.steering = Steering.from_state(state.get("steering"))
+        session.receipts = Receipts.from_state(state.get("receipts"))
+        return session
 
     def with_spec(self, spec: ServiceSpec, feed: CarbonFeed) -> ServiceSession:
         """The same service under a changed spec: books and account go on."""
         session = ServiceSession.begin(spec, feed, self.state())
         session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
+        session.tally = self.tally
         session.failures, session.windows_closed = self.failures, self.windows_closed
-        session.windows_exceeded = self.windows_exceeded
+        session.windows_exceeded, session._judged_until_s = self.windows_exceeded, self._judged_until_s
         return session
 
     def state(self) -> dict[str, Any]:
@@ -109,6 +125,8 @@ class ServiceSession:
             "version": _STATE_VERSION,
             "controller": self.controller.state.to_dict(),
             "account": self.account.model_dump(mode="json"),
+            "steering": self.steering.to_state(),
+            "receipts": self.receipts.to_state(),
         }
 
     def observe(
@@ -127,7 +145,8 @@ class ServiceSession:
             counted_before_s = self.controller.state.accounted_until_s
             since_s = until_s if counted_before_s is None else min(counted_before_s, until_s)
         since_s = max(since_s, self._kept_since_s(until_s))
-        self.account.add(loads, since_s=since_s, until_s=until_s)
+        self.account.add(loads, since_s=since_s, until_s=until_s, terms=self.terms)
+        self.tally.served(loads, self.terms)
         # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
         served = {name: load.served for name, load in loads.items()}
         self.controller.observe_requests(served, since_s=since_s, until_s=until_s, counted_s=counted_s)
@@ -141,13 +160,21 @@ class ServiceSession:
         """
         try:
             self._close_command(now_s)
-            self._learn_carbon(now_s)
+            self._note_carbon(now_s)
+            self._settle(now_s)
+            self.steering = self.steering.at(now_s)
             decision = self.controller.decide(
-                self._outlook(now_s), now_s=now_s, feedback_s=next_s, available=self.spec.topology.served_by
+                self._outlook(now_s),
+                now_s=now_s,
+                feedback_s=next_s,
+                available=self.spec.topology.served_by,
+                imposed=self.steering.imposed({each.name: 1.0 - each.error for each in self.spec.flavours}),
             )
-            until_s = min(decision.valid_until_s, now_s + self.spec.valid_for_s)
+            ends = (decision.valid_until_s, now_s + self.spec.valid_for_s, self.steering.until_s())
+            until_s = min(end for end in ends if end is not None)
             self.intent = RoutingIntent(self.spec.topology, decision.weights, until_s)
             self.decision, self.last_failure = decision, None
+            self.tally.decided(decision.reasons.policy)
         except Exception as error:
             # Full quality is the safe side of every unforeseen failure; it must be seen, not suffered by users.
             self.failures += 1
@@ -158,6 +185,22 @@ class ServiceSession:
         self._commanded_since_s = now_s
         self._judge(now_s)
         return self.intent
+
+    @property
+    def ends_s(self) -> float:
+        """When what was decided last ends, however often it is renewed: with its slot, or with what is imposed."""
+        ends = (None if self.decision is None else self.decision.valid_until_s, self.steering.until_s())
+        return min((end for end in ends if end is not None), default=math.inf)
+
+    def heard(self, sender: str, *, until_s: float) -> float:
+        """Note that `sender` has told its counts up to `until_s`; the time up to which all who send have.
+
+        Who has been silent for long is not waited for.
+        """
+        self._heard.pop(sender, None)
+        self._heard[sender] = until_s
+        self._heard = {name: told_s for name, told_s in self._heard.items() if until_s - told_s <= _SILENT_S}
+        return min(self._heard.values())
 
     def _judge(self, now_s: float) -> None:
         """Say once, when a window has closed, whether its promise was kept."""
@@ -204,25 +247,23 @@ class ServiceSession:
         if self.intent is not None and self._commanded_since_s is not None and now_s > self._commanded_since_s:
             since_s = max(self._commanded_since_s, self._kept_since_s(now_s))
             self.account.command(self.intent.weights, since_s=since_s, until_s=now_s)
+            self.tally.commanded(self.intent.weights, now_s - since_s)
 
     def _kept_since_s(self, now_s: float) -> float:
         """The window before this one is kept too: late reports and people looking back still need it.
 
         A clock that jumps, as on a machine that boots in 1970, must not open the slots of decades.
         """
-        return self.spec.settings.window.before(now_s)[0]
+        window = self.spec.settings.window
+        return min(window.before(now_s)[0], back_to_back(window).before(now_s)[0])
 
-    def _learn_carbon(self, now_s: float) -> None:
-        self.account.forget_before(self._kept_since_s(now_s))
+    def _note_carbon(self, now_s: float) -> None:
+        self.controller.carbon = self.feed.history
         series = self.feed.series
         if series is None:
             return
-        fresh = series is not self._learned
-        if fresh:
-            self._learned = series
-            for start_s, forecast, actual in _known_slots(series, before_s=now_s):
-                if actual is not None:
-                    self.controller.observe_carbon(start_s, actual_g_per_kwh=actual, forecast_g_per_kwh=forecast)
+        fresh = series is not self._noted
+        self._noted = series
         if fresh or self.account.slot(now_s).carbon_forecast is None:
             self.account.note_carbon(
                 start_s=series.start_s,
@@ -230,6 +271,24 @@ class ServiceSession:
                 forecast=series.forecast_g_per_kwh,
                 actual=series.actual_g_per_kwh,
             )
+
+    def _settle(self, now_s: float) -> None:
+        """Enter into the totals what is final by now, then forget what is no longer needed."""
+        kept_since_s = self._kept_since_s(now_s)
+        entered = self.account.settle(now_s=now_s, kept_since_s=kept_since_s)
+        closed = self.account.close_windows(
+            back_to_back(self.spec.settings.window), self.terms, now_s=now_s, carried=self._carried
+        )
+        self._to_be_saved |= entered or closed > 0
+        self.account.forget_before(kept_since_s)
+
+    def _carried(self, window_start_s: float) -> float:
+        return self.controller.state.ledger.open(self.spec.settings.window, window_start_s).carried
+
+    def take_settled(self) -> bool:
+        """Whether totals have grown since the last call: then the state is to be saved, or a crash takes them back."""
+        taken, self._to_be_saved = self._to_be_saved, False
+        return taken
 
     def _outlook(self, now_s: float) -> Outlook:
         series = self.feed.series if self.feed.status(now_s).state != "none" else None
@@ -243,18 +302,6 @@ class ServiceSession:
             count = max(1, math.ceil((end_s - start_s) / slot_s))
             requests = self.spec.demand.expected(start_s=start_s, slot_s=slot_s, count=count)
         return Outlook(start_s=start_s, slot_s=slot_s, carbon_g_per_kwh=carbon, requests=requests)
-
-
-def _known_slots(series: CarbonSeries, *, before_s: float) -> Iterator[tuple[float, float | None, float | None]]:
-    """(start, forecast, actual) of the slots that began before `before_s`; None where the source has no value."""
-    for index, pair in enumerate(
-        zip(series.forecast_g_per_kwh.tolist(), series.actual_g_per_kwh.tolist(), strict=True)
-    ):
-        start_s = series.start_s + index * series.slot_s
-        if start_s > before_s:
-            return
-        forecast, actual = (value if math.isfinite(value) else None for value in pair)
-        yield start_s, forecast, actual
 
 
 def _forecast(series: CarbonSeries) -> np.ndarray[tuple[int], np.dtype[np.float64]] | None:

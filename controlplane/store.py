@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import json
 import logging
-import os
-import tempfile
 import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 from urllib.parse import quote
+
+from controlplane.files import sync_folder, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -22,6 +23,26 @@ State = dict[str, Any]
 
 class StoreError(Exception):
     """Saved books cannot be reached; to start without them would break the promise unseen."""
+
+
+class StateStore(Protocol):
+    """Where the state of each service is kept: a file here, an object of the cluster elsewhere."""
+
+    def load(self, key: str) -> State | None:
+        """The state saved last, None if there is none or if it was set aside; StoreError if it cannot be read."""
+        ...
+
+    def save(self, key: str, state: State) -> None:
+        """Replace the state of `key`, durably; OSError if that failed, and then the old state is still there."""
+        ...
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Keep what cannot be used for people, out of the way; StoreError if that fails."""
+        ...
+
+    def delete(self, key: str) -> None:
+        """Forget `key`; a no-op if there is nothing. OSError if that failed."""
+        ...
 
 
 _LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
@@ -79,26 +100,12 @@ class FileStore:
         Raises:
             OSError: the disk refused; the old state is still there.
         """
-        path = self._path(key)
-        with tempfile.NamedTemporaryFile(
-            "w", dir=self._directory, prefix=".writing-", delete=False, encoding="utf-8"
-        ) as file:
-            try:
-                json.dump(state, file, separators=(",", ":"))
-                file.flush()
-                os.fsync(file.fileno())
-                Path(file.name).rename(path)
-            except BaseException:
-                Path(file.name).unlink(missing_ok=True)
-                raise
-        self._sync_directory()
+        write_whole(self._path(key), lambda file: json.dump(state, file, separators=(",", ":")))
 
-    def _sync_directory(self) -> None:
-        descriptor = os.open(self._directory, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
+    def delete(self, key: str) -> None:
+        """Forget `key`; blocks for the disk."""
+        self._path(key).unlink(missing_ok=True)
+        sync_folder(self._directory)
 
     def _path(self, key: str) -> Path:
         name = quote(key, safe="")
@@ -114,7 +121,7 @@ class StateWriter:
     written again.
     """
 
-    def __init__(self, store: FileStore) -> None:
+    def __init__(self, store: StateStore) -> None:
         self._store = store
         self._dirty: dict[str, Callable[[], State]] = {}
         self._wake = asyncio.Event()
@@ -122,12 +129,25 @@ class StateWriter:
         self._taken = 0
         self._in_hand: tuple[str, State] | None = None
         self._saved: dict[str, int] = {}
+        self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self.failures = 0
 
     def changed(self, key: str, snapshot: Callable[[], State]) -> None:
         """Have `snapshot` called and saved soon."""
         self._dirty[key] = snapshot
         self._wake.set()
+
+    async def saved(self, key: str) -> None:
+        """Return when what was last marked as changed is on the disk.
+
+        Raises:
+            OSError: it could not be saved; it is tried again with the next change.
+        """
+        if key not in self._dirty:
+            return
+        written = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append(written)
+        await written
 
     async def run(self) -> None:
         """Save until cancelled; what is then still unsaved is up to `flush`."""
@@ -136,10 +156,15 @@ class StateWriter:
             self._wake.clear()
             while self._dirty:
                 key, number, snapshot = self._take()
+                waiting = self._waiting.pop(key, [])
                 state = snapshot()
                 self._in_hand = (key, state)
-                await asyncio.to_thread(self._save, key, number, state)
-                self._in_hand = None
+                try:
+                    failure = await asyncio.to_thread(self._save, key, number, state)
+                    _tell(waiting, failure)
+                finally:
+                    _tell(waiting, OSError(errno.EINTR, "the control plane is stopping"))
+                    self._in_hand = None
 
     def load(self, key: str) -> State | None:
         """The newest state of `key`, also if it is still on its way to the disk."""
@@ -153,14 +178,14 @@ class StateWriter:
         """Save everything that is unsaved, now."""
         while self._dirty:
             key, number, snapshot = self._take()
-            self._save(key, number, snapshot())
+            _tell(self._waiting.pop(key, []), self._save(key, number, snapshot()))
 
     def _take(self) -> tuple[str, int, Callable[[], State]]:
         key = next(iter(self._dirty))
         self._taken += 1
         return key, self._taken, self._dirty.pop(key)
 
-    def _save(self, key: str, number: int, state: State) -> None:
+    def _save(self, key: str, number: int, state: State) -> OSError | None:
         try:
             with self._saving:
                 # `flush` may overtake a write that waits in its thread; the older state must then not come last.
@@ -170,3 +195,16 @@ class StateWriter:
         except (OSError, ValueError) as error:
             self.failures += 1
             logger.error("cannot save the state of %s: %s; a restart now would forget what was served", key, error)  # noqa: TRY400
+            return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
+        return None
+
+
+def _tell(waiting: list[asyncio.Future[None]], failure: OSError | None) -> None:
+    """Settle those that wait and are not settled yet."""
+    for written in waiting:
+        if written.done():
+            continue
+        if failure is None:
+            written.set_result(None)
+        else:
+            written.set_exception(failure)

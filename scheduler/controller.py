@@ -16,6 +16,7 @@ from scheduler._plain import number
 from scheduler.decision import Decision, Reasons
 from scheduler.demand import GUARD_MARGIN, Volume, volume_ahead
 from scheduler.forecast import Basis, carbon_ahead
+from scheduler.history import CarbonHistory
 from scheduler.hull import off_hull
 from scheduler.model import TOTAL_WEIGHT, Flavour, FloatArray, check_flavours, errors_of, integer_weights
 from scheduler.outlook import Outlook
@@ -34,18 +35,25 @@ _FOUR_OF_FIVE = (0.1, 0.9)
 
 
 class Controller:
-    """Decides for one service. Not for concurrent use; `state` is all there is to keep."""
+    """Decides for one service. Not for concurrent use; `state` is all of the service there is to keep.
+
+    `carbon` is what has been observed of its grid; services on one grid may share it, and then share what is
+    estimated from it.
+    """
 
     def __init__(
         self,
         flavours: Sequence[Flavour],
         settings: ControllerSettings,
         state: ControllerState | None = None,
+        *,
+        carbon: CarbonHistory | None = None,
     ) -> None:
         self._flavours = check_flavours(flavours)
         self._settings = settings
         self._policy = policy_named(settings.policy)
         self._state = state or ControllerState()
+        self.carbon = carbon or CarbonHistory()
         if self._state.policy != settings.policy:  # another policy's notes mean nothing to this one
             self._state = replace(self._state, policy=settings.policy, memory={})
         self._errors = errors_of(self._flavours)
@@ -54,7 +62,7 @@ class Controller:
 
     @property
     def state(self) -> ControllerState:
-        """The state to keep; a controller made from it decides the same."""
+        """The state to keep; a controller made from it and the same `carbon` decides the same."""
         return self._state
 
     @property
@@ -111,8 +119,7 @@ class Controller:
 
     def observe_carbon(self, slot_start_s: float, *, actual_g_per_kwh: float, forecast_g_per_kwh: float | None) -> None:
         """Enter what a slot's carbon intensity turned out to be, and what had been foreseen; repeating is harmless."""
-        carbon = self._state.carbon.observe(slot_start_s, actual=actual_g_per_kwh, forecast=forecast_g_per_kwh)
-        self._state = replace(self._state, carbon=carbon)
+        self.carbon = self.carbon.observe(slot_start_s, actual=actual_g_per_kwh, forecast=forecast_g_per_kwh)
 
     def decide(
         self,
@@ -121,11 +128,13 @@ class Controller:
         now_s: float,
         feedback_s: float | None = None,
         available: Collection[str] | None = None,
+        imposed: Mapping[str, int] | None = None,
     ) -> Decision:
         """Return the weights to serve from `now_s`, which stay until `feedback_s` (default: the end of the slot).
 
         Only the flavours named in `available` (default: all) get weight. Where none can answer all are treated as
-        if they could: then nobody knows better than the proxies.
+        if they could: then nobody knows better than the proxies. `imposed` weights, one for every flavour and
+        TOTAL_WEIGHT together, are handed out whatever the policy would do; the plan of later slots is the policy's.
         """
         slot = outlook.slot_of(now_s)
         slot_end_s = outlook.start_of(slot + 1)
@@ -152,6 +161,10 @@ class Controller:
         proposal = self._policy.propose(situation)
         shares = self._checked(proposal, chosen)
         weights = self._weights(shares[0], chosen)
+        if imposed is not None:
+            weights = tuple(imposed[flavour.name] for flavour in self._flavours)
+            shares[0] = np.array(weights) / TOTAL_WEIGHT
+            proposal = replace(proposal, binding="imposed")
         expected_error = float(np.dot(weights, self._errors)) / TOTAL_WEIGHT
         named = {flavour.name: weight for flavour, weight in zip(self._flavours, weights, strict=True)}
         self._remember(outlook, volume, now_s=now_s, weights=named, mean_error=expected_error, memory=proposal.memory)
@@ -173,7 +186,7 @@ class Controller:
         first = outlook.slot_of(now_s)
         end_s = self._settings.window.planned_until(now_s)
         found = carbon_quantiles(
-            self._state.carbon,
+            self.carbon,
             outlook,
             first=first,
             count=max(outlook.slot_of(math.nextafter(end_s, -math.inf)) - first + 1, LOOKAHEAD_SLOTS),
@@ -221,11 +234,11 @@ class Controller:
 
     def _guard(self, volume: Volume, *, learned: bool) -> float:
         """The deviation of demand to be prepared for."""
-        if self._settings.guard is not None:
-            return self._settings.guard
         if not volume.foreseen:
             # With no forecast of demand nothing is promised of what is to come, not even that it comes.
             return 1.0
+        if self._settings.guard is not None:
+            return self._settings.guard
         own = self._state.volume.guard()
         return max(own, min(1.0, GUARD_MARGIN * self._state.pattern.worst_day)) if learned else own
 
@@ -235,7 +248,7 @@ class Controller:
         slot, settings = outlook.slot_of(now_s), self._settings
         count = max(volume.slots.size, LOOKAHEAD_SLOTS)
         carbon, basis = carbon_ahead(
-            self._state.carbon, outlook, first=slot, count=count, ar=settings.carbon_ar, needed=volume.slots.size
+            self.carbon, outlook, first=slot, count=count, ar=settings.carbon_ar, needed=volume.slots.size
         )
         provided = outlook.carbon_at(first=slot, count=count)
         situation = Situation(

@@ -9,16 +9,17 @@ from typing import Any
 from scheduler._plain import number, optional_number, record
 from scheduler.commands import Commands
 from scheduler.demand import VolumeModel
-from scheduler.history import CarbonHistory
 from scheduler.ledger import Ledger
 from scheduler.pattern import DemandPattern
 
-VERSION = 2
+VERSION = 3
+_WITH_CARBON = 2
+"""The version that kept what was observed of the grid with each service."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ControllerState:
-    """Ledger, observations and the error of the weights in force.
+    """Ledger, observations of demand and the error of the weights in force.
 
     `accounted_until_s` is the end of the last report of counts, None before there was anything to count;
     `commands` is what was decided since (and the slot before). `memory` is what `policy` wants back.
@@ -29,7 +30,6 @@ class ControllerState:
     commands: Commands = field(default_factory=Commands)
     volume: VolumeModel = field(default_factory=VolumeModel)
     pattern: DemandPattern = field(default_factory=DemandPattern)
-    carbon: CarbonHistory = field(default_factory=CarbonHistory)
     policy: str = ""
     memory: Mapping[str, float] = field(default_factory=dict)
 
@@ -42,7 +42,6 @@ class ControllerState:
             "commands": self.commands.to_dict(),
             "volume": self.volume.to_dict(),
             "pattern": self.pattern.to_dict(),
-            "carbon": self.carbon.to_list(),
             "policy": self.policy,
             "memory": dict(self.memory),
         }
@@ -50,9 +49,11 @@ class ControllerState:
     @classmethod
     def from_dict(cls, data: object) -> ControllerState:
         """Read what `to_dict` wrote; ValueError on anything else, another version included."""
-        keys = ("version", "ledger", "accounted_until_s", "commands", "volume", "pattern", "carbon", "policy", "memory")
+        keys = ("version", "ledger", "accounted_until_s", "commands", "volume", "pattern", "policy", "memory")
+        if isinstance(data, Mapping) and data.get("version") == _WITH_CARBON:
+            data = {key: value for key, value in data.items() if key != "carbon"}
         fields = record(data, what="controller state", keys=keys)
-        if number(fields["version"], what="version") != VERSION:
+        if number(fields["version"], what="version") not in (_WITH_CARBON, VERSION):
             raise ValueError(f"controller state: version {fields['version']!r} is not {VERSION}")
         memory = fields["memory"]
         if not isinstance(memory, Mapping) or not isinstance(fields["policy"], str):
@@ -65,5 +66,4 @@ class ControllerState:
             commands=Commands.from_dict(fields["commands"]),
             volume=VolumeModel.from_dict(fields["volume"]),
             pattern=DemandPattern.from_dict(fields["pattern"]),
-            carbon=CarbonHistory.from_list(fields["carbon"]),
         )

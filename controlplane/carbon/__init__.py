@@ -5,6 +5,7 @@ from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, 
 from controlplane.carbon.feed import CarbonFeed, FeedStatus
 from controlplane.carbon.file import FileSource
 from controlplane.carbon.gb import GbSource
+from controlplane.carbon.memory import ZoneMemory
 from controlplane.carbon.series import CarbonSeries, CarbonSource
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "IssueArchive",
     "PermanentSourceError",
     "TemporarySourceError",
+    "ZoneMemory",
 ]

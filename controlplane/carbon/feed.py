@@ -10,8 +10,10 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from controlplane.carbon.archive import IssueArchive
 from controlplane.carbon.errors import CarbonSourceError, TemporarySourceError
+from controlplane.carbon.memory import Remembered, observed
 from controlplane.carbon.series import CarbonSeries, CarbonSource
 from controlplane.clock import Clock
+from scheduler import CarbonHistory
 
 _log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class CarbonFeed:
     """Keeps one source's last good series; fetches no more often than is polite.
 
     Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds. What is foreseen goes into the
-    `archive`, as it was issued.
+    `archive`, as it was issued; what the intensity turned out to be is in `history`, from `memory` over restarts.
     """
 
     def __init__(
@@ -59,8 +61,11 @@ class CarbonFeed:
         max_age_s: float = 7200.0,
         timeout_s: float = FETCH_TIMEOUT_S,
         archive: IssueArchive | None = None,
+        memory: Remembered | None = None,
     ) -> None:
         self.series: CarbonSeries | None = None
+        self.history = CarbonHistory() if memory is None else memory.load()
+        self._memory = memory
         self._source = source
         self._clock = clock
         self._max_age_s = max_age_s
@@ -99,8 +104,7 @@ class CarbonFeed:
             self._pause_s = self._source.poll_s
             self._failed_refreshes = 0
             self._last_error = self._reported = None
-            if self._archive is not None:
-                await asyncio.to_thread(self._archive.record, series)
+            await self._keep(series)
 
     def status(self, now_s: float) -> FeedStatus:
         """Return the state at `now_s`, seconds since the Unix epoch."""
@@ -123,6 +127,13 @@ class CarbonFeed:
         self._closed = True
         async with self._busy:
             await self._source.aclose()
+
+    async def _keep(self, series: CarbonSeries) -> None:
+        before, self.history = self.history, observed(self.history, series, now_s=self._clock.now_s())
+        if self._memory is not None and self.history is not before:
+            await asyncio.to_thread(self._memory.save, self.history)
+        if self._archive is not None:
+            await asyncio.to_thread(self._archive.record, series)
 
     def _due(self, now_s: float) -> bool:
         # A wall clock that was set back must not silence the feed until it has caught up.

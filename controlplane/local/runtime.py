@@ -63,7 +63,11 @@ class Runtime:
         self.reload_failures = 0
         self._clock = clock or SystemClock()
         self._cache = SnapshotCache()
-        self._feeds = Feeds(self._clock, archive=IssueArchive(config.state_dir / "forecasts"))
+        self._feeds = Feeds(
+            self._clock,
+            archive=IssueArchive(config.state_dir / "forecasts"),
+            observed=FileStore(config.state_dir / "carbon"),
+        )
         self._planned = planned_services(config, self._feeds, clock_speed=self._clock.speed)
         _make(config.state_dir)
         self._gateway = Gateway(listen=endpoint(config.gateway.listen), ttl_s=config.gateway.ttl)

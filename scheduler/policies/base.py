@@ -11,7 +11,7 @@ from scheduler.forecast import Basis
 from scheduler.model import Flavour, FloatArray
 from scheduler.promise import Promise
 
-Binding = Literal["budget", "guard", "none", "infeasible"]
+Binding = Literal["budget", "guard", "none", "infeasible", "imposed"]
 
 LOOKAHEAD_SLOTS = 6
 """How many slots of carbon a policy sees at least, even when the window ends sooner."""

@@ -16,7 +16,7 @@ from scheduler.processing import carbon_expected
 from scheduler.replay.defer import Deferral, WaitingLine
 from scheduler.replay.judge import Run, judge
 from scheduler.replay.known import Known
-from scheduler.replay.result import ReplayResult
+from scheduler.replay.result import ReplayResult, iso
 from scheduler.replay.windows import name_of, windows_of
 from scheduler.settings import ControllerSettings
 from scheduler.table import TraceError
@@ -43,16 +43,20 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
     `issues` are given. Requests are split exactly as the integer weights say (a fluid, not single requests). A
     trace without requests has constant demand; one without forecasts is planned without. `label` is what the
     results call the window, by default its length. Raises TraceError when a window is shorter than a slot or longer
-    than MOST_SLOTS of them, and when requests may wait of which none are foreseen.
+    than MOST_SLOTS of them, when requests may wait of which none are foreseen, and when none of the `issues` is ever
+    in force.
     """
     _check_window(trace, settings.window)
     known = Known(trace=trace, lead_s=lead_s, issues=issues, deferral=deferral, label=label or name_of(settings.window))
+    _check_issues(known)
     if deferral is not None and known.foreseen is None:
         raise TraceError(f"{trace.name}: requests that may wait need a forecast of requests")
     run = _run(known, flavours, settings=settings)
     at_once = None if deferral is None else _run(replace(known, deferral=None), flavours, settings=settings)
+    notes = known.notes(settings.window)
     return tuple(
-        judge(known, flavours, settings, run, at_once, window=window) for window in windows_of(trace, settings.window)
+        judge(known, flavours, settings, run, at_once, window=window, notes=notes)
+        for window in windows_of(trace, settings.window)
     )
 
 
@@ -66,6 +70,19 @@ def _check_window(trace: Trace, window: BudgetWindow) -> None:
             f"{trace.name}: a budget window of {slots:.0f} slots; at each of them all that are left are planned, so "
             f"{MOST_SLOTS} is the most that can be replayed: choose a shorter window"
         )
+
+
+def _check_issues(known: Known) -> None:
+    """Forecasts of another time than the trace's would pass for forecasts that were of no use."""
+    if known.issues is None or known.slots_in_force:
+        return
+    trace, issues = known.trace, known.issues.issues
+    issued = f"issued from {iso(issues[0].issued_s)} to {iso(issues[-1].issued_s)}" if issues else "none at all"
+    end_s = trace.start_s + trace.slot_s * trace.carbon_actual.size
+    raise TraceError(
+        f"{trace.name}: in none of its slots, from {iso(trace.start_s)} to {iso(end_s)}, is any of the forecasts "
+        f"({issued}) in force"
+    )
 
 
 def _run(known: Known, flavours: Sequence[Flavour], *, settings: ControllerSettings) -> Run:
@@ -82,8 +99,8 @@ def _run(known: Known, flavours: Sequence[Flavour], *, settings: ControllerSetti
             outlook = _with_planned(line, outlook, controller, slot=slot, decisions=decisions)
             requests += line.run(slot, now_s=start_s)
         decision = controller.decide(outlook, now_s=start_s)
-        # A plan of the rest of the window for every slot would fill the memory with what nobody looks at.
-        decisions.append(replace(decision, planned_weights=decision.planned_weights[:1]))
+        # A plan of the rest of the window for every slot, even behind a view of its first row, would fill the memory.
+        decisions.append(replace(decision, planned_weights=decision.planned_weights[:1].copy()))
         carried[slot] = controller.state.ledger.open(settings.window, start_s).carried
         shares = np.array([decision.weights[flavour.name] for flavour in flavours]) / TOTAL_WEIGHT
         served[slot] = shares * requests
@@ -104,7 +121,7 @@ def _with_planned(
     """The outlook with the requests that are planned to have waited: deferral first, then quality."""
     count = outlook.requests.size - slot if outlook.requests is not None else 0
     carbon = carbon_expected(
-        controller.state.carbon, outlook, first=slot, count=count, ar=controller.settings.carbon_ar
+        controller.carbon, outlook, first=slot, count=count, ar=controller.settings.carbon_ar
     )
     balance = decisions[-1].reasons.diagnostics.get("credit_balance", 0.0) if decisions else 0.0
     planned = line.plan(slot, carbon, now_s=outlook.start_of(slot), credit_balance=balance)

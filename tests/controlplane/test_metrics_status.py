@@ -129,7 +129,7 @@ async def test_a_source_is_in_exactly_one_state(world, server, outcome, state):
 async def test_what_is_not_known_is_left_out_instead_of_made_up(world, server):
     world.configure(service_spec())
     found = samples(world, server)
-    for name in ("flavour_weight", "window_error_ratio", "carbon_source_age_seconds", "carbon_intensity_g_per_kwh"):
+    for name in ("window_error_ratio", "carbon_source_age_seconds", "carbon_intensity_g_per_kwh"):
         assert f"carbonrouter_{name}" not in found
 
 

@@ -180,7 +180,7 @@ async def test_actual_carbon_is_learned_and_noted_in_the_account(world):
     world.engine.tick()
     first = world.session.account.slots[round(START_S / SLOT_S)]
     assert (first.carbon_forecast, first.carbon_actual) == (100.0, 130.0)
-    assert world.session.controller.state.carbon.slots == ((START_S, 130.0, 100.0),)
+    assert world.feed.history.slots == ((START_S, 130.0, 100.0),)
 
 
 async def test_counts_reach_the_books_exactly_once(world):

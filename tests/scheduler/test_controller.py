@@ -23,7 +23,7 @@ def test_a_restart_at_any_slot_changes_no_decision():
     through, restarted = Controller(flavours, SETTINGS), Controller(flavours, SETTINGS)
     for slot in range(48):
         kept = json.loads(json.dumps(restarted.state.to_dict()))
-        restarted = Controller(flavours, SETTINGS, ControllerState.from_dict(kept))
+        restarted = Controller(flavours, SETTINGS, ControllerState.from_dict(kept), carbon=restarted.carbon)
         served = [serve(c, view, slot=slot, requests=trace.requests_actual[slot]) for c in (through, restarted)]
         assert served[0] == served[1]
         for controller in (through, restarted):
@@ -200,12 +200,39 @@ def test_a_new_day_starts_with_a_whole_budget():
     assert decision.reasons.budget_left_error_requests == pytest.approx(0.02 * REQUESTS.sum(), rel=1e-3)
 
 
+def test_a_state_of_the_version_that_kept_carbon_with_each_service_is_read():
+    controller = Controller(FLAVOURS, SETTINGS)
+    controller.observe_requests({"high": 70, "low": 30}, until_s=START_S + 60)
+    older = {**controller.state.to_dict(), "version": 2, "carbon": [[START_S, 100.0, None]]}
+    assert ControllerState.from_dict(older) == controller.state
+
+
+def test_imposed_weights_are_handed_out_and_known_to_be_in_flight():
+    view = outlook(carbon=CARBON, requests=REQUESTS)
+    imposed = {"high": 2000, "medium": 0, "low": 8000}
+    controller = Controller(FLAVOURS, SETTINGS)
+    free = controller.decide(view, now_s=START_S)
+    decision = controller.decide(view, now_s=START_S, imposed=imposed)
+    assert dict(decision.weights) == imposed
+    assert decision.reasons.binding == "imposed"
+    assert decision.expected_error > free.expected_error
+    # An hour of answers that nobody has counted yet, at the imposed mix: less is left than with the plan's own.
+    later = [
+        c.decide(view, now_s=START_S + 3600) for c in (controller, Controller(FLAVOURS, SETTINGS, controller.state))
+    ]
+    assert later[0].to_dict() == later[1].to_dict()
+    untouched = Controller(FLAVOURS, SETTINGS)
+    untouched.decide(view, now_s=START_S)
+    fresh = untouched.decide(view, now_s=START_S + 3600)
+    assert later[0].reasons.budget_left_error_requests < fresh.reasons.budget_left_error_requests
+
+
 @pytest.mark.parametrize(
     "change",
     [
-        {"version": 3},
+        {"version": 4},
         {"commands": {}},
-        {"carbon": [[1, 2]]},
+        {"version": 2, "carbon": [], "y": 0},
         {"volume": {}},
         {"accounted_until_s": "x"},
         {"x": 1},
