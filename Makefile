@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.installed
 ARGS   ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint format bench proto clean
+.PHONY: help setup demo test lint format bench docs proto clean
 
 help: ## Show this help
 	@awk -F':.*## ' '/^[a-z]+:.*## /{printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ format: setup ## Apply the formatter
 
 bench: setup ## Hot paths, beside a peer or a limit; prints medians
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+docs: setup ## Print docs/metrics.md from the catalogue of metrics
+	@$(BIN)/python -m controlplane.metrics > docs/metrics.md.new && mv docs/metrics.md.new docs/metrics.md
 
 proto: setup ## Compile xds/proto/wire.proto
 	@$(BIN)/python -m grpc_tools.protoc -I. --python_out=. --pyi_out=. xds/proto/wire.proto

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bench_planner, bench_services, bench_xds
+from benchmarks import bench_planner, bench_services, bench_xds, metrics, sources
 from benchmarks.rows import show
 
-ALL = {"planner": bench_planner.rows, "services": bench_services.rows, "xds": bench_xds.rows}
+ALL = {
+    "metrics": metrics.rows,
+    "planner": bench_planner.rows,
+    "services": bench_services.rows,
+    "sources": sources.rows,
+    "xds": bench_xds.rows,
+}
 
 
 def main(names: list[str]) -> int:

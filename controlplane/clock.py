@@ -7,6 +7,8 @@ import asyncio
 import time
 from typing import Protocol
 
+from controlplane.config.rehearsal import Rehearsal
+
 
 class Clock(Protocol):
     """Where the control plane learns what time it is, and waits."""
@@ -40,18 +42,20 @@ class SystemClock:
 
 
 class ScaledClock:
-    """A clock that starts at `start_s` when it is made and runs `speed` times as fast as real time.
+    """A clock that stood at `start_s` when it was made and runs `speed` times as fast as real time.
+
+    With `began_s` it stood there when the wall clock said so: clocks of several processes then agree.
 
     Raises:
         ValueError: `speed` is not positive.
     """
 
-    def __init__(self, *, start_s: float, speed: float) -> None:
+    def __init__(self, *, start_s: float, speed: float, began_s: float | None = None) -> None:
         if not speed > 0:
             raise ValueError(f"a clock's speed must be positive, not {speed}")
         self._start_s = start_s
         self.speed = speed
-        self._began_s = time.monotonic()
+        self._began_s = time.monotonic() - (0.0 if began_s is None else time.time() - began_s)
 
     def now_s(self) -> float:
         """Seconds since the Unix epoch on this clock."""
@@ -60,3 +64,10 @@ class ScaledClock:
     async def sleep(self, seconds: float) -> None:
         """Wait for `seconds` of this clock, `seconds / speed` real ones."""
         await asyncio.sleep(max(0.0, seconds) / self.speed)
+
+
+def clock_for(rehearsal: Rehearsal | None) -> Clock:
+    """The wall clock, or the one that is rehearsed by."""
+    if rehearsal is None:
+        return SystemClock()
+    return ScaledClock(start_s=rehearsal.start, speed=rehearsal.speed, began_s=rehearsal.began)

@@ -18,6 +18,7 @@ from controlplane.carbon import CarbonFeed
 from controlplane.clock import Clock
 from controlplane.feedback import Feedback, Target
 from controlplane.intent import RoutingIntent
+from controlplane.metrics.instruments import Instruments
 from controlplane.pulse import Pulse
 from controlplane.session import ServiceSession, ServiceSpec
 from controlplane.steering import Steering
@@ -52,9 +53,10 @@ class Engine:
             publication is also the heartbeat without which proxies return to full quality.
         cluster_name: the name under which a proxy counts what a flavour served.
         store: keeps the books over restarts.
+        instruments: what is fed while it works.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all that surrounds it
         self,
         *,
         clock: Clock,
@@ -62,11 +64,13 @@ class Engine:
         cluster_name: ClusterName,
         store: StateStore,
         refresh_s: float,
+        instruments: Instruments | None = None,
     ) -> None:
         self.clock = clock
         self.sessions: dict[str, ServiceSession] = {}
         self.feedback = Feedback(now_s=clock.now_s, speed=clock.speed)
-        self.writer = StateWriter(store)
+        self._instruments = instruments or Instruments()
+        self.writer = StateWriter(store, on_written=self._instruments.state_written)
         self.changes = Pulse()
         self.generation = 0
         self.publish_failures = 0
@@ -101,14 +105,18 @@ class Engine:
         """
         return self._install(planned.spec.key, self._session(planned))
 
-    def drop(self, key: str) -> None:
-        """Serve this service no more; its books are kept for the day it comes back.
+    def drop(self, key: str, *, forget: bool = False) -> None:
+        """Serve this service no more; its books are kept for the day it comes back, unless they are to be forgotten.
 
         Raises:
             KeyError: there is no such service.
+            OSError: its books cannot be deleted.
         """
         session = self.sessions.pop(key)
-        self._save(session)
+        if forget:
+            self.writer.delete(key)
+        else:
+            self._save(session)
         self._forget_targets(session)
         self._act_now.set()
 
@@ -133,6 +141,14 @@ class Engine:
         session = self.sessions[key]
         session.observe(loads, since_s=since_s, until_s=until_s, counted_s=session.heard(sender, until_s=until_s))
         self._save(session)
+
+    def save(self, key: str) -> None:
+        """Have a service's state saved as it is now.
+
+        Raises:
+            KeyError: there is no such service.
+        """
+        self._save(self.sessions[key])
 
     def resume(self) -> None:
         """A proxy goes on that was there before us: what it served since the books were written is missing so far."""
@@ -167,14 +183,15 @@ class Engine:
         now_s = self.clock.now_s()
         next_s = self._next_tick_s(now_s)
         for session in self.sessions.values():
-            session.decide(now_s=now_s, next_s=next_s)
+            self._decide(session, now_s=now_s, next_s=next_s)
         self._publish_all()
 
     async def _tick_forever(self) -> None:
         while True:
             self._act_now.clear()
-            await self._decide_what_is_due()
-            self._publish_all()
+            with self._instruments.planning():
+                await self._decide_what_is_due()
+                self._publish_all()
             now_s = self.clock.now_s()
             await self._sleep(min(self._next_tick_s(now_s), max(self._due_s, now_s)) - now_s, unless=self._act_now)
 
@@ -191,7 +208,7 @@ class Engine:
         next_s, stretch_s = self._next_tick_s(now_s), time.monotonic()
         for key in keys:
             if (session := self.sessions.get(key)) is not None:
-                session.decide(now_s=self.clock.now_s(), next_s=next_s)
+                self._decide(session, now_s=self.clock.now_s(), next_s=next_s)
             if time.monotonic() - stretch_s > _AT_A_STRETCH_S:
                 await asyncio.sleep(0)
                 stretch_s = time.monotonic()
@@ -279,8 +296,14 @@ class Engine:
         """Decide for one service now, and have it published soon; the others have their turn at the next refresh."""
         now_s = self.clock.now_s()
         next_s = min(max(self._due_s, now_s), now_s + self._refresh_s)
-        session.decide(now_s=now_s, next_s=next_s if next_s > now_s else now_s + self._refresh_s)
+        self._decide(session, now_s=now_s, next_s=next_s if next_s > now_s else now_s + self._refresh_s)
         self._act_now.set()
+
+    def _decide(self, session: ServiceSession, *, now_s: float, next_s: float) -> None:
+        with self._instruments.deciding():
+            session.decide(now_s=now_s, next_s=next_s)
+        if session.take_settled():  # an idle service has no report that would have it saved
+            self._save(session)
 
     def _forget_targets(self, session: ServiceSession) -> None:
         for flavour in session.spec.flavours:

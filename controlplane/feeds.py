@@ -4,9 +4,32 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from controlplane.carbon import CarbonFeed, CarbonSource, FileSource, GbSource, IssueArchive, ZoneMemory
+from controlplane.carbon import (
+    CarbonAwareSdkSource,
+    CarbonFeed,
+    CarbonSource,
+    ElectricityMapsSource,
+    EnergyChartsSource,
+    FileSource,
+    GbSource,
+    IssueArchive,
+    Secret,
+    SecretFile,
+    SecretVariable,
+    WattTimeSource,
+    ZoneMemory,
+)
 from controlplane.clock import Clock
-from controlplane.config import Carbon, ConfigError, FileCarbon
+from controlplane.config import (
+    Carbon,
+    CarbonAwareSdkCarbon,
+    ConfigError,
+    ElectricityMapsCarbon,
+    EnergyChartsCarbon,
+    FileCarbon,
+    GbCarbon,
+    WattTimeCarbon,
+)
 from controlplane.store import StateStore
 from controlplane.traces import read_trace
 from scheduler import Trace, TraceError
@@ -61,7 +84,35 @@ def checked_trace(path: Path) -> Trace:
 
 
 def _source(section: Carbon) -> CarbonSource:
-    if isinstance(section, FileCarbon):
-        checked_trace(section.path)  # a mistake in the configuration is said at once, not in a status later
-        return FileSource(section.path, repeat=section.repeat)
-    return GbSource(region_id=section.region_id, postcode=section.postcode, base_url=section.base_url)
+    match section:
+        case FileCarbon():
+            checked_trace(section.path)  # a mistake in the configuration is said at once, not in a status later
+            return FileSource(section.path, repeat=section.repeat)
+        case GbCarbon():
+            return GbSource(region_id=section.region_id, postcode=section.postcode, base_url=section.base_url)
+        case ElectricityMapsCarbon():
+            token = _secret(section.token_file, section.token_env)
+            return ElectricityMapsSource(zone=section.zone, basis=section.basis, token=token, base_url=section.base_url)
+        case WattTimeCarbon():
+            return WattTimeSource(
+                region=section.region,
+                username=_secret(section.username_file, section.username_env),
+                password=_secret(section.password_file, section.password_env),
+                slot_s=int(section.slot),
+                base_url=section.base_url,
+            )
+        case CarbonAwareSdkCarbon():
+            return CarbonAwareSdkSource(
+                location=section.location,
+                kind=section.kind,
+                basis=section.basis,
+                slot_s=int(section.slot),
+                base_url=section.base_url,
+            )
+        case EnergyChartsCarbon():
+            return EnergyChartsSource(country=section.country, base_url=section.base_url)
+
+
+def _secret(file: Path | None, variable: str | None) -> Secret:
+    """The one of the two that is configured."""
+    return SecretFile(file) if file is not None else SecretVariable(variable or "")

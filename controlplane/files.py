@@ -7,13 +7,13 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
-from typing import TextIO
+from typing import IO
 from urllib.parse import quote
 
 _LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
 
 
-def write_whole(path: Path, write: Callable[[TextIO], object]) -> None:
+def write_whole(path: Path, write: Callable[[IO[str]], object]) -> None:
     """Have `write` fill a file beside `path`, flush it to the disk, and rename it over `path`; blocks for the disk.
 
     A crash at any moment leaves the old content or the new one. A link at `path` is replaced, never followed, and

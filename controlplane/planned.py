@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 
 from controlplane import config
+from controlplane.clock import Clock
 from controlplane.config import ConfigError
 from controlplane.demand import DemandForecast
 from controlplane.engine import Planned
@@ -18,14 +20,29 @@ from scheduler import ControllerSettings, Flavour
 _SAMPLING_SIGMAS = 3.0
 
 
-def planned_services(settings: config.Config, feeds: Feeds, *, clock_speed: float = 1.0) -> list[Planned]:
-    """Every service with its feed; `clock_speed` is that of the engine's clock.
+def planned_services(
+    services: Iterable[config.AnyService], gateway: config.Gateway, feeds: Feeds, *, clock: Clock
+) -> list[Planned]:
+    """Every service with its feed.
 
     Raises:
         ConfigError: a file that is named cannot be used, or values do not go together.
     """
-    valid_for_s = settings.gateway.ttl * clock_speed
-    return [_planned(service, feeds, valid_for_s=valid_for_s) for service in settings.services]
+    return [planned_service(each, gateway, feeds, clock=clock) for each in services]
+
+
+def planned_service(service: config.AnyService, gateway: config.Gateway, feeds: Feeds, *, clock: Clock) -> Planned:
+    """One service with its feed; how long a decision holds is real time, whatever speed the clock has.
+
+    Raises:
+        ConfigError: a file that is named cannot be used, or values do not go together.
+    """
+    # Shorter than two refreshes it would end before it is renewed.
+    valid_for_s = max(service.valid_for or gateway.ttl, 2 * gateway.refresh) * clock.speed
+    try:
+        return Planned(_spec(service, valid_for_s=valid_for_s), feeds.get(service.carbon))
+    except ValueError as error:
+        raise ConfigError(f"service {service.key}: {error}") from error
 
 
 def endpoint(address: str) -> Endpoint:
@@ -34,14 +51,7 @@ def endpoint(address: str) -> Endpoint:
     return Endpoint(host.removeprefix("[").removesuffix("]"), int(port))
 
 
-def _planned(service: config.Service, feeds: Feeds, *, valid_for_s: float) -> Planned:
-    try:
-        return Planned(_spec(service, valid_for_s=valid_for_s), feeds.get(service.carbon))
-    except ValueError as error:
-        raise ConfigError(f"service {service.namespace}/{service.name}: {error}") from error
-
-
-def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
+def _spec(service: config.AnyService, *, valid_for_s: float) -> ServiceSpec:
     budget = service.budget
     settings = ControllerSettings(
         max_error=budget.max_error_pct / 100,
@@ -68,6 +78,8 @@ def _spec(service: config.Service, *, valid_for_s: float) -> ServiceSpec:
         settings=settings,
         valid_for_s=valid_for_s,
         demand=None if service.demand is None else load_demand(service.demand.path, scale=service.demand.scale),
+        processing=service.processing,
+        embodied_g={flavour.name: flavour.embodied_g for flavour in service.flavours},
     )
 
 

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from controlplane.accounting import Account, FlavourLoad, Summary, Tally, Terms, back_to_back
 from controlplane.carbon import CarbonFeed, CarbonSeries
+from controlplane.config import Processing
 from controlplane.demand import DemandForecast
 from controlplane.intent import RoutingIntent, Topology, best_only
 from controlplane.receipts import Receipts
@@ -44,6 +45,7 @@ class ServiceSpec:
         slot_s: length of a slot while the carbon source names none, and of the slots of the account.
         valid_for_s: how long a decision holds at most without being renewed.
         demand: forecast of requests; None lets the level be learned from what is served.
+        processing: how work that may wait is throttled.
         embodied_g: the hardware's share of one request by flavour, g CO2e; accounted for, never planned by.
     """
 
@@ -53,6 +55,7 @@ class ServiceSpec:
     slot_s: float = 1800.0
     valid_for_s: float = 60.0
     demand: DemandForecast | None = None
+    processing: Processing = field(default_factory=Processing)
     embodied_g: Mapping[str, float] = field(default_factory=dict)
 
     @property
@@ -124,7 +127,7 @@ class ServiceSession:
         return {
             "version": _STATE_VERSION,
             "controller": self.controller.state.to_dict(),
-            "account": self.account.model_dump(mode="json"),
+            "account": self.account.model_dump(mode="json", exclude_defaults=True),
             "steering": self.steering.to_state(),
             "receipts": self.receipts.to_state(),
         }
@@ -202,6 +205,11 @@ class ServiceSession:
         self._heard = {name: told_s for name, told_s in self._heard.items() if until_s - told_s <= _SILENT_S}
         return min(self._heard.values())
 
+    def counted_from(self, sender: str, *, until_s: float) -> float:
+        """From when on counts of `sender` are new: its last ones, else all that were counted, else nothing before."""
+        told_s = self._heard.get(sender, self.controller.state.accounted_until_s)
+        return until_s if told_s is None else min(told_s, until_s)
+
     def _judge(self, now_s: float) -> None:
         """Say once, when a window has closed, whether its promise was kept."""
         window, ledger = self.spec.settings.window, self.controller.state.ledger
@@ -237,6 +245,15 @@ class ServiceSession:
         """Between what the carbon intensity of now will turn out to be in four of five cases, g/kWh."""
         return self.controller.carbon_range(self._outlook(now_s), now_s=now_s)
 
+    def foreseen(self, start_s: float, *, slot_s: float, count: int) -> list[float | None]:
+        """What the source says of `count` slots of `slot_s` from `start_s`, g/kWh; None where it says nothing."""
+        series = self.feed.series
+        if series is None:
+            return [None] * count
+        at = (series.index_at(start_s + (index + 0.5) * slot_s) for index in range(count))
+        values = (math.nan if place is None else float(series.forecast_g_per_kwh[place]) for place in at)
+        return [value if math.isfinite(value) else None for value in values]
+
     def summary(self, start_s: float, end_s: float) -> Summary:
         """What was served in a stretch of time, beside its counterfactuals."""
         return self.account.summary(
@@ -255,7 +272,8 @@ class ServiceSession:
         A clock that jumps, as on a machine that boots in 1970, must not open the slots of decades.
         """
         window = self.spec.settings.window
-        return min(window.before(now_s)[0], back_to_back(window).before(now_s)[0])
+        kept_s = window.before(now_s)[0]
+        return kept_s if window.kind != "rolling" else min(kept_s, back_to_back(window).before(now_s)[0])
 
     def _note_carbon(self, now_s: float) -> None:
         self.controller.carbon = self.feed.history

@@ -118,11 +118,12 @@ class StateWriter:
     """Saves what is marked as changed, one service at a time, always in its newest state.
 
     A slow disk therefore delays neither proxies nor decisions, and what changed while it was being written is
-    written again.
+    written again. `on_written` is called after each, from any thread.
     """
 
-    def __init__(self, store: StateStore) -> None:
+    def __init__(self, store: StateStore, *, on_written: Callable[[], None] = lambda: None) -> None:
         self._store = store
+        self._on_written = on_written
         self._dirty: dict[str, Callable[[], State]] = {}
         self._wake = asyncio.Event()
         self._saving = threading.Lock()
@@ -130,7 +131,13 @@ class StateWriter:
         self._in_hand: tuple[str, State] | None = None
         self._saved: dict[str, int] = {}
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
+        self._told_next: list[asyncio.Future[None]] = []
         self.failures = 0
+
+    @property
+    def waiting(self) -> int:
+        """How many wait for something to be on the disk."""
+        return sum(map(len, self._waiting.values())) + len(self._told_next)
 
     def changed(self, key: str, snapshot: Callable[[], State]) -> None:
         """Have `snapshot` called and saved soon."""
@@ -143,10 +150,13 @@ class StateWriter:
         Raises:
             OSError: it could not be saved; it is tried again with the next change.
         """
-        if key not in self._dirty:
-            return
         written = asyncio.get_running_loop().create_future()
-        self._waiting.setdefault(key, []).append(written)
+        if key in self._dirty:
+            self._waiting.setdefault(key, []).append(written)
+        elif self._in_hand is not None and self._in_hand[0] == key:
+            self._told_next.append(written)
+        else:
+            return
         await written
 
     async def run(self) -> None:
@@ -156,7 +166,7 @@ class StateWriter:
             self._wake.clear()
             while self._dirty:
                 key, number, snapshot = self._take()
-                waiting = self._waiting.pop(key, [])
+                waiting = self._told_next = self._waiting.pop(key, [])
                 state = snapshot()
                 self._in_hand = (key, state)
                 try:
@@ -164,7 +174,7 @@ class StateWriter:
                     _tell(waiting, failure)
                 finally:
                     _tell(waiting, OSError(errno.EINTR, "the control plane is stopping"))
-                    self._in_hand = None
+                    self._in_hand, self._told_next = None, []
 
     def load(self, key: str) -> State | None:
         """The newest state of `key`, also if it is still on its way to the disk."""
@@ -173,6 +183,19 @@ class StateWriter:
         if self._in_hand is not None and self._in_hand[0] == key:
             return self._in_hand[1]
         return self._store.load(key)
+
+    def delete(self, key: str) -> None:
+        """Forget `key`, also what is on its way to the disk; blocks for the disk.
+
+        Raises:
+            OSError: the disk refused.
+        """
+        self._dirty.pop(key, None)
+        _tell(self._waiting.pop(key, []), None)
+        with self._saving:
+            self._taken += 1
+            self._saved[key] = self._taken  # a write that still waits in its thread comes too late
+            self._store.delete(key)
 
     def flush(self) -> None:
         """Save everything that is unsaved, now."""
@@ -192,6 +215,7 @@ class StateWriter:
                 if number > self._saved.get(key, 0):
                     self._store.save(key, state)
                     self._saved[key] = number
+                    self._on_written()
         except (OSError, ValueError) as error:
             self.failures += 1
             logger.error("cannot save the state of %s: %s; a restart now would forget what was served", key, error)  # noqa: TRY400

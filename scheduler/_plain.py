@@ -19,7 +19,10 @@ def number(value: object, *, what: str, minimum: float = -math.inf) -> float:
     """Return `value` as a finite float >= `minimum`; ValueError otherwise."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{what}: {value!r} is not a number")  # noqa: TRY004 - bad data, not a bad call
-    result = float(value)
+    try:
+        result = float(value)
+    except OverflowError as error:  # an int may have any number of digits; they do not belong into a message
+        raise ValueError(f"{what}: a number of that many digits is not finite") from error
     if not (math.isfinite(result) and result >= minimum):
         raise ValueError(f"{what}: {value!r} must be finite and >= {minimum}")
     return result

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from scheduler._plain import items, number, optional_number, record
+from scheduler.model import TOTAL_WEIGHT
 
 _MOST = 64
 
@@ -95,4 +96,7 @@ def _fewer(errors: list[tuple[float, float]]) -> tuple[tuple[float, float], ...]
 def _weights(data: object, *, what: str) -> dict[str, float]:
     if not isinstance(data, Mapping):
         raise ValueError(f"{what}: expected a mapping")  # noqa: TRY004 - bad data, not a bad call
-    return {str(name): number(share, what=f"{what}.{name}", minimum=0.0) for name, share in data.items()}
+    weights = {str(name): number(share, what=f"{what}.{name}", minimum=0.0) for name, share in data.items()}
+    if any(weight > TOTAL_WEIGHT for weight in weights.values()):
+        raise ValueError(f"{what}: a weight is {TOTAL_WEIGHT} at most")
+    return weights

@@ -16,7 +16,7 @@ class Counterfactuals:
     """Grams CO2e of the same requests under three other policies.
 
     `always_best_g`: all on the flavour of least error. `carbon_blind_mix_g`: the cheapest constant mix with the
-    mean error that was really served. `clairvoyant_g`: the least grams at `max_error`, knowing everything.
+    mean error that was really served. `clairvoyant_g`: the least grams within the budget, knowing everything.
     """
 
     always_best_g: float
@@ -24,18 +24,20 @@ class Counterfactuals:
     clairvoyant_g: float
 
 
-def counterfactuals(
+def counterfactuals(  # noqa: PLR0913 - what was served, and what was granted for it
     flavours: Sequence[Flavour],
     *,
     requests: FloatArray,
     served: FloatArray,
     carbon_g_per_kwh: FloatArray,
     max_error: float,
+    carried: float = 0.0,
 ) -> Counterfactuals:
     """Judge what was served, (T, S) requests by flavour, on actual `requests` (T,) and carbon (T,).
 
-    Grams = energy_j / 3.6e6 * g/kWh. A budget below the least error, or no request at all, gives the least
-    error everywhere; a realised error beyond what any useful flavour has gives the cheapest flavour.
+    The budget is `max_error` of all requests and the error-requests `carried` over from before.
+    Grams = energy_j / 3.6e6 * g/kWh. A budget below the least error, or no request at all, gives the least error
+    everywhere; a realised error beyond what any useful flavour has gives the cheapest flavour.
     """
     chosen = check_flavours(flavours)
     errors = errors_of(chosen)
@@ -55,7 +57,7 @@ def counterfactuals(
         error=np.tile(errors, (requests.size, 1)),
         grams=grams,
         requests=requests,
-        budget_error_requests=max_error * total,
+        budget_error_requests=max_error * total + carried,
     )
     return Counterfactuals(
         always_best_g=best.grams,

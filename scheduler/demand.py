@@ -205,7 +205,13 @@ def foreseen_requests(outlook: Outlook, *, first: int, count: int) -> FloatArray
 
     Beyond the outlook the mean by slot of the day is repeated (the plain mean for slots of the day never seen).
     """
-    if outlook.requests is None or np.isnan(outlook.requests).all():
+    if outlook.requests is None:
+        return None
+    if first >= 0 and first + count <= outlook.requests.size:
+        asked = outlook.requests[first : first + count]
+        if np.isfinite(asked).all():
+            return asked
+    if np.isnan(outlook.requests).all():
         return None
     known, index = outlook.requests, np.arange(first, first + count)
     inside = (index >= 0) & (index < known.size)

@@ -52,8 +52,15 @@ def carbon_ahead(  # noqa: PLR0913 - what is known, and of what to speak
     calls and read-only.
     """
     needed = count if needed is None else needed
-    key = ("ahead", *outlook.carbon_key(), first, count, ar, needed)
+    key = ("ahead", *looked_at(history, outlook, first=first, count=count), first, count, ar, needed)
     return history.remembered(key, lambda: _estimate(Past.of(history, outlook, first=first, count=count), ar, needed))
+
+
+def looked_at(
+    history: CarbonHistory, outlook: Outlook, *, first: int, count: int
+) -> tuple[float, float, int, bytes | None]:
+    """All of an outlook that `Past.of` looks at, as a key: a long one would cost more to compare than to look at."""
+    return outlook.carbon_key(first=first - history.keep, count=history.keep + count)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

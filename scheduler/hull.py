@@ -32,10 +32,14 @@ class Steps:
     error: FloatArray
 
 
-def efficient_steps(*, error: FloatArray, grams: FloatArray) -> Steps:
-    """Wrap the lower hull of every slot at once; `error` and `grams` are (T, S) and finite."""
+def efficient_steps(*, error: FloatArray, grams: FloatArray, energy: FloatArray | None = None) -> Steps:
+    """Wrap the lower hull of every slot at once; `error` and `grams` are (T, S) and finite.
+
+    Of options that err equally little the cheapest comes first, and of those that of least `energy` (S,): at a carbon
+    intensity of 0 all are equally cheap.
+    """
     slots = np.arange(error.shape[0])
-    at = _least_error(error, grams)
+    at = _least_error(error, grams, energy)
     first = at
     at_error, at_grams = error[slots, at], grams[slots, at]
     worth = np.full(error.shape[0], np.inf)
@@ -62,9 +66,12 @@ def efficient_steps(*, error: FloatArray, grams: FloatArray) -> Steps:
     )
 
 
-def _least_error(error: FloatArray, grams: FloatArray) -> NDArray[np.intp]:
-    """Index (T,) of the option with the least error, the cheapest of equals."""
-    least: NDArray[np.intp] = np.where(error == error.min(axis=1)[:, None], grams, np.inf).argmin(axis=1)
+def _least_error(error: FloatArray, grams: FloatArray, energy: FloatArray | None) -> NDArray[np.intp]:
+    """Index (T,) of the option with the least error, the cheapest of equals, and of those that of least energy."""
+    cost = np.where(error == error.min(axis=1)[:, None], grams, np.inf)
+    if energy is not None:
+        cost = np.where(cost == cost.min(axis=1)[:, None], energy, np.inf)
+    least: NDArray[np.intp] = cost.argmin(axis=1)
     return least
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 
@@ -22,6 +22,11 @@ MOST_VALUES = 4_000
 LARGEST_SLOT_S = 86400.0 * 31
 LATEST_S = 250e9
 """Times are written as dates, which end in the year 9999."""
+
+SLACK_S = DAY_S
+"""What was issued later than what is being kept, by more than this, was issued by a clock that was wrong."""
+_JUMP_S = 2 * DAY_S
+"""A longer time without any forecast is an outage or a wrong clock, and does not make those before it older."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,14 +71,18 @@ class Issue:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ForecastIssues:
-    """The forecasts issued in the `keep_s` seconds before the newest, `most` at most, in the order of issue.
+    """The forecasts of the newest `keep_s` seconds in which any were issued, `most` at most, in the order of issue.
 
-    They hold no more than MOST_ROWS values together, so that what is written can be read again.
+    They hold no more than MOST_ROWS values together, so that what is written can be read again. A clock that is
+    wrong for a while costs next to nothing: a jump makes nothing older, and what was issued ahead of its time goes
+    once it is outnumbered. `dropped` is how many forecasts the last call of `keep` did not keep any longer: with a
+    right clock hardly ever more than one.
     """
 
     issues: tuple[Issue, ...] = ()
     keep_s: float = 40 * DAY_S
     most: int = MOST_ISSUES
+    dropped: int = field(default=0, compare=False)
 
     def __post_init__(self) -> None:
         if not (self.keep_s > 0.0 and self.most >= 1):
@@ -85,23 +94,30 @@ class ForecastIssues:
         """Return the archive with this forecast in it; NaN is None.
 
         What says the same as the forecast before it is not kept twice: it has been in force since. Another of the
-        same moment is replaced. The oldest are dropped, never the newest. Raises ValueError as `Issue` does.
+        same moment is replaced. The oldest are dropped, never the one that is being kept. Raises ValueError as `Issue`
+        does.
         """
         cells = tuple(None if value is None or math.isnan(value) else float(value) for value in values)
         issue = Issue(issued_s=issued_s, start_s=start_s, slot_s=slot_s, values=cells)
         before = self.issues[: bisect_left(self.issues, issued_s, key=_issued)]
         after = self.issues[bisect_right(self.issues, issued_s, key=_issued) :]
         near = _without_repeats((*before[-1:], issue, *after[:1]))
-        return replace(self, issues=self._bounded((*before[:-1], *near, *after[1:])))
+        every = (*before[:-1], *near, *after[1:])
+        issues = self._bounded(every, now_s=issued_s)
+        return replace(self, issues=issues, dropped=len(every) - len(issues))
 
-    def _bounded(self, issues: tuple[Issue, ...]) -> tuple[Issue, ...]:
-        oldest_s = issues[-1].issued_s - self.keep_s
-        first = max(bisect_left(issues, oldest_s, key=_issued), len(issues) - self.most)
-        values = sum(len(issue.values) for issue in issues[first:])
-        while values > MOST_ROWS:
-            values -= len(issues[first].values)
-            first += 1
-        return issues[first:]
+    def _bounded(self, issues: tuple[Issue, ...], *, now_s: float) -> tuple[Issue, ...]:
+        """Leave out what is too old, too much, or from a clock that was ahead; never what is in force at `now_s`."""
+        ahead = bisect_right(issues, now_s + SLACK_S, key=_issued)
+        # The fewer are wrong: what a clock that starts in 1970 says must not cost all that was kept before.
+        kept = list(issues if len(issues) - ahead > ahead else issues[:ahead])
+        present = kept[bisect_right(kept, now_s, key=_issued) - 1]
+        values = sum(len(issue.values) for issue in kept)
+        while len(kept) > self.most or values > MOST_ROWS:
+            last = kept[-1].issued_s > now_s + SLACK_S
+            values -= len(kept.pop(-1 if last else 0 if kept[0] is not present else 1).values)
+        oldest = _oldest(kept, keep_s=self.keep_s)
+        return tuple(issue for at, issue in enumerate(kept) if at >= oldest or issue is present)
 
     def as_of(self, time_s: float) -> Issue | None:
         """The forecast in force at `time_s`: the last one issued then or before, None if there was none."""
@@ -112,6 +128,16 @@ class ForecastIssues:
         """Values foreseen at `time_s` for `count` slots from `start_s`: g/kWh (count,), NaN for nothing."""
         issue = self.as_of(time_s)
         return np.full(count, np.nan) if issue is None else issue.on_grid(start_s=start_s, slot_s=slot_s, count=count)
+
+    def in_force(self, *, start_s: float, slot_s: float, count: int) -> int:
+        """How many of `count` slots from `start_s` begin with a forecast in force that reaches one of those left."""
+        if not self.issues:
+            return 0
+        starts = start_s + slot_s * np.arange(count)
+        at = np.searchsorted([issue.issued_s for issue in self.issues], starts, side="right") - 1
+        begins, ends = np.array([_said(issue) for issue in self.issues]).T
+        reaches = (ends[at] > starts + 0.5 * slot_s) & (begins[at] <= starts[-1] + 0.5 * slot_s)
+        return int(np.count_nonzero(reaches & (at >= 0)))
 
     def to_csv(self) -> Iterator[str]:
         """Yield the lines of a table that `parse_issues` reads: columns issued, time, carbon_forecast_g_per_kwh."""
@@ -142,7 +168,7 @@ def parse_issues(lines: Iterable[str] | str, *, name: str) -> ForecastIssues:
         issues.append(_issue(own, issued_s=issued_s, name=name))
     if not issues:
         raise TraceError(f"{name}: no forecast in it")
-    span_s = issues[-1].issued_s - issues[0].issued_s
+    span_s = sum(_ages(issues))
     return ForecastIssues(issues=_without_repeats(tuple(issues)), keep_s=max(span_s, ForecastIssues().keep_s))
 
 
@@ -178,6 +204,31 @@ def _text(time_s: float) -> str:
 def _without_repeats(issues: tuple[Issue, ...]) -> tuple[Issue, ...]:
     """Leave out what says the same as the forecast before it."""
     return tuple(each for at, each in enumerate(issues) if not at or not issues[at - 1].says(each))
+
+
+def _oldest(issues: Sequence[Issue], *, keep_s: float) -> int:
+    """Index of the first one issued within the newest `keep_s`."""
+    at, age_s = len(issues) - 1, 0.0
+    for step_s in reversed(_ages(issues)):
+        age_s += step_s
+        if age_s > keep_s:
+            break
+        at -= 1
+    return at
+
+
+def _ages(issues: Sequence[Issue]) -> list[float]:
+    """By how much each is older than the one after it, in seconds."""
+    steps = (later.issued_s - earlier.issued_s for earlier, later in pairwise(issues))
+    return [step_s if step_s <= _JUMP_S else 0.0 for step_s in steps]
+
+
+def _said(issue: Issue) -> tuple[float, float]:
+    """From when until when the forecast says something; an empty time where it never does."""
+    known = [at for at, value in enumerate(issue.values) if value is not None]
+    if not known:
+        return math.inf, -math.inf
+    return issue.start_s + known[0] * issue.slot_s, issue.start_s + (known[-1] + 1) * issue.slot_s
 
 
 def _issued(issue: Issue) -> float:

@@ -54,7 +54,8 @@ class Outlook:
                 result[low - first : high - first] = known[low:high]
         return result
 
-    def carbon_key(self) -> tuple[float, float, bytes | None]:
-        """What it says of carbon, as a key for what is computed from it: equal for equal values."""
-        known = self.carbon_g_per_kwh
-        return self.start_s, self.slot_s, None if known is None else known.tobytes()
+    def carbon_key(self, *, first: int, count: int) -> tuple[float, float, int, bytes | None]:
+        """What it says of the carbon of `count` slots from index `first`, as a key for what is computed from them."""
+        known, first = self.carbon_g_per_kwh, max(first, 0)
+        said = None if known is None else known[first : first + max(count, 0)].tobytes()
+        return self.start_s, self.slot_s, first, said

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scheduler.climatology import climatology
-from scheduler.forecast import Past, bandwidth, bridge, carbon_ahead, smooth
+from scheduler.forecast import Past, bandwidth, bridge, carbon_ahead, looked_at, smooth
 from scheduler.history import CarbonHistory
 from scheduler.model import FloatArray
 from scheduler.outlook import Outlook
@@ -49,7 +49,8 @@ def carbon_quantiles(  # noqa: PLR0913 - the same question as carbon_ahead, and 
         result.flags.writeable = False
         return result
 
-    return history.remembered(("quantiles", *outlook.carbon_key(), first, count, ar, wanted.tobytes()), make)
+    seen = looked_at(history, outlook, first=first, count=count)
+    return history.remembered(("quantiles", *seen, first, count, ar, wanted.tobytes()), make)
 
 
 def _spread(past: Past, *, ar: float, levels: FloatArray) -> FloatArray | None:

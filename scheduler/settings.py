@@ -17,9 +17,10 @@ class ControllerSettings:
     `max_error`: mean error (fraction) promised over each `window`. `policy`: who decides (see
     scheduler.policies), `seed` what its chance starts from, `constraints` what is demanded besides. `guard`:
     relative deviation of demand that must not break the promise (see scheduler.guard); None learns it from the
-    deviations seen. `carbon_ar`: how much of the forecast's last error is left a slot later. `volume_prior_slots`:
-    see scheduler.demand. `sampling_sigmas`: deviations of sampling noise reserved in every step; 0 where requests
-    are split exactly.
+    deviations seen. As long as demand is neither foretold nor learned the guard is 1, whatever is set here.
+    `carbon_ar`: how much of the forecast's last error is left a slot later. `volume_prior_slots`: see
+    scheduler.demand. `sampling_sigmas`: deviations of sampling noise reserved in every step; 0 where requests are
+    split exactly.
 
     Raises ValueError on values out of range.
     """

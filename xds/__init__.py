@@ -7,7 +7,7 @@ from xds.loadreport import ClusterLoad, LoadReport
 from xds.resource import Resource, ResourceKey, TypeUrl
 from xds.server import XdsServer
 from xds.snapshot import InconsistentSnapshotError, Snapshot, SnapshotCache
-from xds.syncstatus import ProxyStatus
+from xds.syncstatus import ProxyStatus, SyncRegistry
 
 __all__ = [
     "BadRequestError",
@@ -19,6 +19,7 @@ __all__ = [
     "ResourceKey",
     "Snapshot",
     "SnapshotCache",
+    "SyncRegistry",
     "TypeStatus",
     "TypeUrl",
     "XdsError",

@@ -13,7 +13,8 @@ from scheduler.replay import PROCESSING, Deferral
 def main(console: Console) -> None:
     """Print a row per set of days, processing policy, share and hours.
 
-    The gain is the share of what a clairvoyant gains by waiting: its mean over days and budgets, and of the sums.
+    The gain is the share of what a clairvoyant gains by waiting: its mean over the days and budgets without missed
+    deadlines (how many, where not all), and that of the sums over all.
     """
     table = Table("days", "processing", "may wait", "hours", "gain %, mean", "gain %, pooled", "missed %", "over")
     for name, traces in (("12 days", days()), ("20 GB days", list(single_days(weeks())))):
@@ -37,11 +38,18 @@ def _add(table: Table, name: str, traces: list[Trace], deferral: Deferral) -> No
         deferral.processing,
         f"{100 * deferral.share:g} %",
         f"{deferral.wait_s / 3600:g}",
-        f"{mean([each.realised_deferral_gain_pct for each in results]):.1f}",
+        _mean(results),
         f"{_pooled(traces, results):.1f}",
         f"{100 * sum(each.deadlines_missed for each in results) / waited:.2f}",
         f"{sum(each.over_budget for each in results)} of {len(results)}",
     )
+
+
+def _mean(results: list[ReplayResult]) -> str:
+    known = [each.realised_deferral_gain_pct for each in results if each.realised_deferral_gain_pct is not None]
+    if not known:
+        return "n/a"
+    return f"{mean(known):.1f}" + (f" ({len(known)} of {len(results)})" if len(known) < len(results) else "")
 
 
 def _pooled(traces: list[Trace], results: list[ReplayResult]) -> float:

@@ -1,23 +1,27 @@
-"""Forecasts kept as they were issued, one file per zone, for replays with true lead times."""
+"""Forecasts kept as they were issued, one file per zone and kind of numbers, for replays with true lead times."""
 
 from __future__ import annotations
 
 import logging
 import math
-import os
 import time
 from pathlib import Path
-from urllib.parse import quote
+
+import numpy as np
 
 from controlplane.carbon.series import CarbonSeries
+from controlplane.files import safe_name, write_whole
 from scheduler.issues import ForecastIssues, parse_issues
 from scheduler.table import TraceError
 
 _log = logging.getLogger(__name__)
 
+KEPT_AHEAD_S = 96 * 3600.0
+"""How far ahead a forecast is kept: no provider looks further, and a mistaken one must not crowd out the others."""
+
 
 class IssueArchive:
-    """Keeps the forecasts of the last 40 days of each source and zone in `directory`.
+    """Keeps the newest forecasts of each source, zone, kind and basis in `directory`: see `ForecastIssues` of how many.
 
     A file is what `carbonrouter replay --forecasts` reads. An archive that cannot be written costs a warning, never
     a decision; one that cannot be read is set aside.
@@ -26,14 +30,18 @@ class IssueArchive:
     def __init__(self, directory: Path) -> None:
         self._directory = directory
         self._issues: dict[Path, ForecastIssues] = {}
+        self._said: set[tuple[Path, str]] = set()
 
     def record(self, series: CarbonSeries) -> None:
-        """Keep what a series foresees from its issue on; blocks for the disk."""
-        path = self._directory / f"{quote(series.source, safe='')}-{quote(series.zone, safe='')}.csv"
+        """Keep what a series foresees from its issue on, up to `KEPT_AHEAD_S`; blocks for the disk."""
+        path = self._directory / f"{safe_name('-'.join((series.source, series.zone, series.kind, series.basis)))}.csv"
         first = max(0, math.floor((series.issued_at_s - series.start_s) / series.slot_s))
-        values = series.forecast_g_per_kwh[first:]
-        if values.size < 2:
+        foreseen = series.forecast_g_per_kwh[first:]
+        if foreseen.size < 2 or not np.isfinite(foreseen).any():
             return
+        values = foreseen[: max(2, int(KEPT_AHEAD_S // series.slot_s))]
+        if values.size < foreseen.size:
+            self._warn(path, f"forecasts of {path.stem} are kept {KEPT_AHEAD_S / 3600:g} h ahead, not to their end")
         try:
             issues = self._issues.get(path) or self._read(path)
             kept = issues.keep(
@@ -43,7 +51,13 @@ class IssueArchive:
                 self._write(path, kept)
             self._issues[path] = kept
         except (OSError, ValueError) as error:
-            _log.warning("forecasts of %s are not kept: %s", path.stem, error)
+            self._warn(path, f"forecasts of {path.stem} are not kept: {error}")
+
+    def _warn(self, path: Path, message: str) -> None:
+        """Log a warning once, not with every forecast."""
+        if (path, message) not in self._said:
+            self._said.add((path, message))
+            _log.warning("%s", message)
 
     def _read(self, path: Path) -> ForecastIssues:
         try:
@@ -58,7 +72,4 @@ class IssueArchive:
 
     def _write(self, path: Path, issues: ForecastIssues) -> None:
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = path.with_suffix(".new")
-        with fresh.open("w", encoding="utf-8") as file:
-            file.writelines(issues.to_csv())
-        os.replace(fresh, path)  # noqa: PTH105 - one call that says that it replaces
+        write_whole(path, lambda file: file.writelines(issues.to_csv()))

@@ -4,6 +4,7 @@ CarbonSourceError
 ├── TemporarySourceError    trying again soon may help: network, time-out, 429, 5xx, an answer cut short,
 │                           an answer without a value for now
 └── PermanentSourceError    only a person can help: refused request, wrong address, unknown shape, broken file
+    └── OtherNumbersError   an answer about another place, of another kind or unit than was asked for
 """
 
 
@@ -24,4 +25,12 @@ class TemporarySourceError(CarbonSourceError):
 
 
 class PermanentSourceError(CarbonSourceError):
-    """Trying again soon will not help."""
+    """Trying again soon will not help; `status` is the HTTP status where the provider refused with one."""
+
+    def __init__(self, message: str, *, source: str, status: int | None = None) -> None:
+        super().__init__(message, source=source)
+        self.status = status
+
+
+class OtherNumbersError(PermanentSourceError):
+    """An answer is about another place, or of another kind, basis or unit, than was asked for."""

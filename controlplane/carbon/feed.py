@@ -11,7 +11,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 from controlplane.carbon.archive import IssueArchive
 from controlplane.carbon.errors import CarbonSourceError, TemporarySourceError
 from controlplane.carbon.memory import Remembered, observed
-from controlplane.carbon.series import CarbonSeries, CarbonSource
+from controlplane.carbon.series import CarbonSeries, CarbonSource, Kind
 from controlplane.clock import Clock
 from scheduler import CarbonHistory
 
@@ -34,7 +34,8 @@ class FeedStatus:
     none: there is no series, or it does not cover now.
 
     `age_s` counts from the last good fetch; `last_error` is None once a fetch succeeds. `fetches` counts every
-    attempt, `failures` those that failed.
+    attempt, `failures` those that failed. `next_fetch_s` is when the next fetch is due, None before the first one.
+    The rest says what the last good series is, None without one; times are seconds since the Unix epoch.
     """
 
     state: FeedState
@@ -44,6 +45,11 @@ class FeedStatus:
     failures: int
     source: str
     zone: str
+    next_fetch_s: float | None = None
+    kind: Kind | None = None
+    basis: str | None = None
+    licence: str | None = None
+    issued_at_s: float | None = None
 
 
 class CarbonFeed:
@@ -53,7 +59,7 @@ class CarbonFeed:
     `archive`, as it was issued; what the intensity turned out to be is in `history`, from `memory` over restarts.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - a source, and where what it says is kept
         self,
         source: CarbonSource,
         *,
@@ -112,6 +118,7 @@ class CarbonFeed:
         state: FeedState = "none"
         if self.series is not None and age_s is not None and self.series.covers(now_s):
             state = "fresh" if age_s <= self._max_age_s else "stale"
+        series = self.series
         return FeedStatus(
             state=state,
             age_s=age_s,
@@ -120,6 +127,11 @@ class CarbonFeed:
             failures=self._failures,
             source=self._source.name,
             zone=self._source.zone,
+            next_fetch_s=None if self._tried_at_s is None else self._tried_at_s + self._pause_s,
+            kind=series.kind if series else None,
+            basis=series.basis if series else None,
+            licence=series.licence if series else None,
+            issued_at_s=series.issued_at_s if series else None,
         )
 
     async def aclose(self) -> None:

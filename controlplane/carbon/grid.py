@@ -1,10 +1,11 @@
 """Rows of a provider's answer, checked one by one, and laid on a regular grid."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from math import isnan, nan
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -49,6 +50,40 @@ class Remarks:
         return tuple(f"{count} x {reason}" for reason, count in sorted(self._counts.items()))
 
 
+Column = Literal["forecast", "actual"]
+
+
+def readings(
+    pairs: Iterable[tuple[float | None, object]],
+    *,
+    column: Column,
+    period_s: int,
+    remarks: Remarks,
+    factor: float = 1.0,
+) -> Rows:
+    """Return the rows of (start of a slot, foreign value): g CO2e/kWh after multiplying by `factor`.
+
+    A time that is None or begins no slot of `period_s`, null, and what is no plausible intensity is left out; what is
+    wrong with it goes to `remarks`. Of two rows of a slot the later one that holds a value is taken.
+    """
+    rows: Rows = {}
+    seen: set[float] = set()
+    for start_s, value in pairs:
+        if start_s is None:
+            remarks.add("row has no readable time")
+            continue
+        if start_s % period_s:
+            remarks.add(f"row begins no slot of {period_s} s")
+            continue
+        if start_s in seen:
+            remarks.add("row repeats a slot")
+        seen.add(start_s)
+        known = intensity(value, remarks=remarks, factor=factor)
+        if not isnan(known):
+            rows[int(start_s)] = Row(forecast_g_per_kwh=known) if column == "forecast" else Row(actual_g_per_kwh=known)
+    return rows
+
+
 def merge(older: Mapping[int, Row], newer: Mapping[int, Row]) -> Rows:
     """Return all rows; where both know a value, the newer one."""
     merged = dict(older)
@@ -79,18 +114,18 @@ def within(rows: Mapping[int, Row], *, start_s: float, end_s: float) -> Rows:
     return {at_s: row for at_s, row in rows.items() if start_s <= at_s < end_s}
 
 
-def intensity(value: object, *, remarks: Remarks) -> float:
-    """Return a value in g CO2e/kWh; NaN for null, and with a remark for what is no plausible intensity."""
+def intensity(value: object, *, remarks: Remarks, factor: float = 1.0) -> float:
+    """Return a value, times `factor`, in g CO2e/kWh; NaN for null, and with a remark for no plausible intensity."""
     if value is None:
         return nan
     if isinstance(value, bool) or not isinstance(value, int | float):
         remarks.add("value is not a number")
         return nan
     # Compared before it is converted: an integer may be too large for a float. NaN fails the comparison.
-    if not 0 <= value <= MAX_G_PER_KWH:
+    if not 0 <= value <= MAX_G_PER_KWH / factor:
         remarks.add(f"value is not within 0..{MAX_G_PER_KWH:g} g/kWh")
         return nan
-    return float(value)
+    return float(value) * factor
 
 
 def epoch_s(value: object) -> float | None:

@@ -8,7 +8,9 @@ from email.utils import parsedate_to_datetime
 import aiohttp
 from yarl import URL
 
+from controlplane.carbon.credentials import Credential
 from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, TemporarySourceError
+from controlplane.urls import base_url as checked_base_url
 
 MAX_BODY_BYTES = 2_000_000
 MAX_REDIRECTS = 3
@@ -17,6 +19,7 @@ DEFAULT_RETRY_AFTER_S = 60.0
 _CHUNK_BYTES = 65_536
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _TEMPORARY_4XX = frozenset({408, 425, 429})
+_PERMANENT_5XX = frozenset({501, 505})  # what a server cannot do it will not do in a minute either
 
 # Compressed answers are not asked for, so that a small body cannot become a large one.
 _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-Agent": "carbonrouter"}
@@ -25,39 +28,56 @@ _HEADERS = {"Accept": "application/json", "Accept-Encoding": "identity", "User-A
 class JsonClient:
     """GETs below one base URL, with a bounded body and a total time-out in real seconds.
 
+    With `secret`, credentials go there, which plain http may carry on this machine only.
+
     Raises:
-        ValueError: `base_url` is no http(s) URL.
+        ValueError: `base_url` is no http(s) URL to use; see `controlplane.urls`.
     """
 
-    def __init__(self, *, source: str, base_url: str, timeout_s: float = 10.0) -> None:
-        url = URL(base_url)
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise ValueError(f"{base_url!r} is no http(s) URL")
-        self._base_url = base_url.rstrip("/")
+    def __init__(self, *, source: str, base_url: str, timeout_s: float = 10.0, secret: bool = False) -> None:
+        self._base_url = checked_base_url(base_url, secret=secret)
         self._source = source
         self._timeout = aiohttp.ClientTimeout(total=timeout_s)
         self._session: aiohttp.ClientSession | None = None
 
-    async def get(self, path: str) -> object:
+    async def get(
+        self, path: str, *, query: Mapping[str, str] | None = None, credential: Credential | None = None
+    ) -> object:
         """Return the decoded JSON under `path`, which starts with a slash.
 
+        No error, nor what it was raised from, holds the credential.
+
         Raises:
-            TemporarySourceError: network, time-out, 408, 425, 429, 5xx, an unfinished or non-JSON answer.
-            PermanentSourceError: any other 4xx, a redirect to another host, a body that is too large.
+            TemporarySourceError: network, time-out, 408, 425, 429, 5xx but 501, an unfinished or non-JSON answer.
+            PermanentSourceError: any other 4xx, 501, a redirect to another host, a body that is too large.
         """
-        url = URL(self._base_url + path)
+        url = URL(self._base_url + path).with_query(query)
+        if credential is None:
+            return await self._followed(url, None)
+        try:
+            return await self._followed(url, credential)
+        except CarbonSourceError as error:
+            problem = error
+        # Outside of the handler, or what aiohttp raised would hang on to it with all headers of the request.
+        problem.__cause__ = problem.__context__ = problem.__traceback__ = None
+        raise problem
+
+    async def _followed(self, url: URL, credential: Credential | None) -> object:
+        headers = {} if credential is None else {credential.header: credential.value}
         try:
             for _ in range(MAX_REDIRECTS + 1):
-                async with self._opened().get(url, allow_redirects=False) as response:
+                async with self._opened().get(url, allow_redirects=False, headers=headers) as response:
                     if response.status not in _REDIRECTS:
-                        return await self._document(response)
-                    url = self._redirected(url, response.headers.get("Location", ""))
+                        return await self._document(response, credential)
+                    location = _hidden(response.headers.get("Location", ""), credential)
+                    url = self._redirected(url, location)
         except CarbonSourceError:
             raise
         except TimeoutError as error:
             raise self._temporary(f"no answer from {url.host} within {self._timeout.total:g} s") from error
         except (aiohttp.ClientError, OSError) as error:
-            raise self._temporary(f"{url.host}: {type(error).__name__}: {printable(str(error))}") from error
+            reason = printable(_hidden(str(error), credential))
+            raise self._temporary(f"{url.host}: {type(error).__name__}: {reason}") from error
         raise self._permanent(f"more than {MAX_REDIRECTS} redirects")
 
     async def aclose(self) -> None:
@@ -77,10 +97,10 @@ class JsonClient:
             )
         return self._session
 
-    async def _document(self, response: aiohttp.ClientResponse) -> object:
+    async def _document(self, response: aiohttp.ClientResponse, credential: Credential | None) -> object:
         body = await self._body(response)
         if response.status != 200:
-            raise self._refused(response, body)
+            raise self._refused(response, error_message(body, credential=credential))
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
             raise self._temporary(f"answered with Content-Encoding {printable(encoding)}, not asked for")
@@ -93,19 +113,21 @@ class JsonClient:
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:
         body = bytearray()
+        if (response.content_length or 0) > MAX_BODY_BYTES:
+            raise self._permanent(f"the answer is larger than {MAX_BODY_BYTES} bytes")
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             body += chunk
             if len(body) > MAX_BODY_BYTES:
                 raise self._permanent(f"the answer is larger than {MAX_BODY_BYTES} bytes")
         return bytes(body)
 
-    def _refused(self, response: aiohttp.ClientResponse, body: bytes) -> CarbonSourceError:
+    def _refused(self, response: aiohttp.ClientResponse, reason: str) -> CarbonSourceError:
         message = f"HTTP {response.status}"
-        reason = error_message(body)
         if reason:
             message = f"{message}: {reason}"
-        if 400 <= response.status < 500 and response.status not in _TEMPORARY_4XX:
-            return self._permanent(message)
+        refused = 400 <= response.status < 500 and response.status not in _TEMPORARY_4XX
+        if refused or response.status in _PERMANENT_5XX:
+            return PermanentSourceError(message, source=self._source, status=response.status)
         wait_s = retry_after_s(response.headers)
         if wait_s is None and response.status == 429:
             wait_s = DEFAULT_RETRY_AFTER_S
@@ -133,12 +155,27 @@ def printable(text: str, *, limit: int = 200) -> str:
     return text[:limit].encode("unicode_escape").decode("ascii")
 
 
-def error_message(body: bytes) -> str:
-    """Return the words of an {"error": {"code", "message"}} envelope, or an empty string."""
+def error_message(body: bytes, *, credential: Credential | None = None) -> str:
+    """Return what a refusal says of itself, without the credential it may repeat, or an empty string."""
     try:
-        return envelope_message(json.loads(body))
+        text = _hidden(body.decode(), credential)
+        document = json.loads(text)
     except (ValueError, RecursionError):
         return ""
+    return envelope_message(document) or _said(document)
+
+
+def _said(document: object) -> str:
+    """The words in a problem's usual places: `detail` and `title` (RFC 9457), `message`."""
+    said = document if isinstance(document, dict) else {}
+    for name in ("detail", "message", "title"):
+        if isinstance(text := said.get(name), str) and text:
+            return printable(text)
+    return ""
+
+
+def _hidden(text: str, credential: Credential | None) -> str:
+    return text if credential is None else credential.hide(text)
 
 
 def envelope_message(document: object) -> str:

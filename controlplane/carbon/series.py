@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Kind = Literal["average", "marginal"]
+Basis = Literal["life-cycle", "direct", "generation"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -10,7 +10,9 @@ from typing import Annotated
 import typer
 
 from controlplane.cli import local
+from controlplane.cli.carbon_sim import carbon_sim
 from controlplane.cli.demo import demo
+from controlplane.cli.engine import engine
 from controlplane.cli.errors import CliError
 from controlplane.cli.replay import replay, report
 
@@ -23,10 +25,12 @@ app = typer.Typer(
 )
 app.command()(demo)
 app.command()(local.up)
+app.command()(engine)
 app.command()(local.down)
 app.command()(local.check)
 app.command()(replay)
 app.command()(report)
+app.command("carbon-sim")(carbon_sim)
 
 
 def _print_version(wanted: bool) -> None:

@@ -19,7 +19,7 @@ from controlplane.demo.plot import draw
 from controlplane.demo.run import DemoOutcome, DemoPlan, aligned, play
 from controlplane.demo.view import view_for
 from controlplane.local.envoy import EnvoyError
-from controlplane.local.runtime import RuntimeStartError
+from controlplane.statedir import StartError
 from controlplane.traces import read_trace
 from scheduler import Trace, TraceError
 
@@ -88,7 +88,7 @@ def _play(plan: DemoPlan, console: Console) -> DemoOutcome:
     try:
         if run_until_signalled(main()):
             raise CliError("stopped before the day was over; everything has been cleaned up", exit_code=130)
-    except (BackendError, EnvoyError, RuntimeStartError) as error:
+    except (BackendError, EnvoyError, StartError) as error:
         raise CliError(str(error)) from error
     return outcomes[0]
 

@@ -13,11 +13,13 @@ import typer
 from controlplane.cli.errors import CliError
 from controlplane.cli.signals import run_until_signalled
 from controlplane.clock import SystemClock
-from controlplane.config import Config, ConfigError, load_config
+from controlplane.config import Api, Config, ConfigError, load_config
 from controlplane.feeds import Feeds
+from controlplane.follow import FileVersion, Follower, file_version
 from controlplane.local.envoy import EnvoyError, EnvoyFiles, find_left_over, stop_process
-from controlplane.local.runtime import FileVersion, Runtime, RuntimeStartError, exclusive, file_version
+from controlplane.local.runtime import Runtime
 from controlplane.planned import planned_services
+from controlplane.statedir import StartError, exclusive
 
 ConfigOption = Annotated[Path, typer.Option("--file", "-f", help="The configuration file.")]
 _DEFAULT = Path("carbonrouter.yaml")
@@ -34,7 +36,7 @@ def up(file: ConfigOption = _DEFAULT) -> None:
     """
     loaded = file_version(file)
     config = _load(file)
-    with _explained():
+    with explained():
         run_until_signalled(_up(config, file.resolve(), loaded))
     typer.echo("stopped")
 
@@ -45,7 +47,7 @@ def down(file: ConfigOption = _DEFAULT) -> None:
     if not config.state_dir.is_dir():
         typer.echo(f"no envoy of {config.state_dir} is running")
         return
-    with _explained(), exclusive(config.state_dir):
+    with explained(), exclusive(config.state_dir):
         left_over = find_left_over(EnvoyFiles(config.state_dir))
         if left_over is None:
             typer.echo(f"no envoy of {config.state_dir} is running")
@@ -57,31 +59,40 @@ def down(file: ConfigOption = _DEFAULT) -> None:
 def check(file: ConfigOption = _DEFAULT) -> None:
     """Say whether a configuration file is right, and what is wrong with it if not."""
     config = _load(file)
-    with _explained():
-        planned_services(config, Feeds(SystemClock()))
+    with explained():
+        planned_services(config.services, config.gateway, Feeds(SystemClock()), clock=SystemClock())
     typer.echo(f"{file}: {len(config.services)} service(s), nothing to object to")
 
 
 async def _up(config: Config, path: Path, loaded: FileVersion) -> None:
     runtime = Runtime(config)
     async with runtime.running():
-        gateway, status = config.gateway.listen, config.status.listen
         adopted = " (taken over)" if runtime.envoy.adopted else ""
-        typer.echo(f"envoy{adopted} serves {len(config.services)} service(s) on http://{gateway}")
-        typer.echo(f"status: http://{status}/status   metrics: http://{status}/metrics   Ctrl-C stops")
-        await runtime.reload_on_change(path, loaded=loaded)
+        services = len(runtime.engine.sessions)
+        typer.echo(f"envoy{adopted} serves {services} service(s) on http://{config.gateway.listen}")
+        typer.echo(f"{where_to_look(config.api)}   Ctrl-C stops")
+        follower = Follower(path, loaded=loaded, reload=runtime.reload)
+        runtime.host.follower = follower
+        await follower.run()
+
+
+def where_to_look(api: Api) -> str:
+    """Where the page and the metrics are."""
+    base = f"{'https' if api.tls else 'http'}://{api.listen}"
+    return f"live page: {base}/   metrics: {base}/metrics"
 
 
 def _load(file: Path) -> Config:
-    with _explained():
-        return load_config(file)
+    with explained():
+        return load_config(file, Config)
 
 
 @contextmanager
-def _explained() -> Iterator[None]:
+def explained() -> Iterator[None]:
+    """Turn every foreseen failure into a message and an exit code."""
     try:
         yield
     except ConfigError as error:
         raise CliError(str(error), exit_code=2) from error
-    except (RuntimeStartError, EnvoyError) as error:
+    except (StartError, EnvoyError) as error:
         raise CliError(str(error)) from error

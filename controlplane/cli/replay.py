@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import secrets
 import shlex
 import sys
 from collections.abc import Callable
@@ -85,7 +86,7 @@ def report(
         made_at=datetime.now(UTC),
         version=version("carbonrouter"),
     )
-    _written(page, lambda: page.write_text(text, encoding="utf-8"))
+    _written(page, lambda: _replace(page, text))
     typer.echo(f"{page}: {len(results)} results, {len(text.encode()) / 1024:.0f} KiB")
 
 
@@ -103,6 +104,24 @@ def _check_ending(path: Path) -> None:
         picture_ending(path)
     except ValueError as error:
         raise CliError(f"--plot: {error}", exit_code=2) from error
+
+
+def _replace(path: Path, text: str) -> None:
+    """Write a page so that whoever reads it finds the old one or the new one, never half of it.
+
+    Unlike the engine's own files it is for others to read, and a link to it stays one.
+    """
+    if path.exists() and not path.is_file():  # a pipe is written to, not replaced; a folder is refused
+        path.write_text(text, encoding="utf-8")
+        return
+    target = path.resolve()
+    fresh = target.with_name(f".carbonrouter-{secrets.token_hex(8)}")
+    try:
+        fresh.write_text(text, encoding="utf-8")
+        fresh.replace(target)
+    except BaseException:
+        fresh.unlink(missing_ok=True)
+        raise
 
 
 def _written(path: Path, write: Callable[[], object]) -> None:

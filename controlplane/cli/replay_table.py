@@ -31,24 +31,30 @@ def print_results(results: Sequence[ReplayResult]) -> None:
 
 def _table(results: Sequence[ReplayResult], *, each: bool) -> Table:
     table = Table(caption=_CAPTION)
-    waiting = any(result.realised_deferral_gain_pct is not None for result in results)
+    waiting = any(
+        result.realised_deferral_gain_pct is not None or result.deferred_requests or result.deadlines_missed
+        for result in results
+    )
+    carries = any(result.carried_pct for result in results)
     leads = [column for column in _LEADS if column.wanted(results, each=each)]
     for column in leads:
         table.add_column(column.heading, overflow="fold")
-    for heading in ("budget %", "error %", "gap %", "vs best %", "vs mix %", "over"):
+    granted = ("carried %", "granted %") if carries else ()
+    for heading in ("budget %", *granted, "error %", "gap %", "vs best %", "vs mix %", "over"):
         table.add_column(heading, justify="right")
     if waiting:
         table.add_column("of possible waiting gain %", justify="right")
-        table.add_column("deadlines missed", justify="right")
+        table.add_column("deadlines missed", justify="right", overflow="fold")
     if each:
         for result in results:
-            _add(table, [result], lead=[column.of(result) for column in leads], waiting=waiting)
+            _add(table, [result], lead=[column.of(result) for column in leads], carries=carries, waiting=waiting)
         table.add_section()
     groups = list(_groups(results))
     if len(results) == 1 or any(len(group) > 1 for _, _, group in groups):
         for policy, budget, group in groups:
             known = {"trace": "mean", "window": "", "policy": policy}
-            _add(table, group, lead=[known[column.heading] for column in leads], waiting=waiting, budget=budget)
+            lead = [known[column.heading] for column in leads]
+            _add(table, group, lead=lead, carries=carries, waiting=waiting, budget=budget)
     return table
 
 
@@ -82,8 +88,14 @@ def _groups(results: Sequence[ReplayResult]) -> Iterator[tuple[str, str, list[Re
             yield policy, "all", mine
 
 
-def _add(
-    table: Table, group: Sequence[ReplayResult], *, lead: list[str], waiting: bool, budget: str | None = None
+def _add(  # noqa: PLR0913 - a row, and which columns there are
+    table: Table,
+    group: Sequence[ReplayResult],
+    *,
+    lead: list[str],
+    carries: bool,
+    waiting: bool,
+    budget: str | None = None,
 ) -> None:
     def mean(value: Callable[[ReplayResult], float | None], *, digits: int = 3) -> str:
         known = [number for result in group if (number := value(result)) is not None]
@@ -93,6 +105,7 @@ def _add(
     table.add_row(
         *lead,
         budget or f"{group[0].max_error_pct:g}",
+        *([mean(lambda result: result.carried_pct), mean(lambda result: result.granted_pct)] if carries else []),
         mean(lambda result: result.mean_error_pct, digits=4),
         mean(lambda result: result.gap_to_clairvoyant_pct),
         mean(lambda result: result.saving_vs_always_best_pct),

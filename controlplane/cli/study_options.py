@@ -13,7 +13,7 @@ import typer
 from controlplane.cli.errors import CliError
 from controlplane.study import Study, StudyInputs, read_study
 from scheduler import TraceError
-from scheduler.replay import PROCESSING, WINDOWS
+from scheduler.replay import PROCESSING
 from scheduler.scenarios import scenario_names
 
 
@@ -37,7 +37,7 @@ def _options(  # noqa: PLR0913, PLR0917 - one parameter per option; typer reads 
         typer.Option(help="Who decides; several times, or `all` for every one installed.", show_default="optimal"),
     ] = None,
     window: Annotated[
-        str, typer.Option(help=f"Length of a budget window: {', '.join(WINDOWS)}, or all of the trace.")
+        str, typer.Option(help="Budget window, as it is configured: 1h to 31d, such as 7d, month; or all of the trace.")
     ] = "all",
     rolling: Annotated[
         bool, typer.Option("--rolling", help="The promise holds over the last window, at every 48th of it.")

@@ -1,20 +1,43 @@
 """What a person configures, checked field by field; everything here is data, nothing is opened or started."""
 
-from controlplane.config.carbon import Carbon, FileCarbon, GbCarbon
-from controlplane.config.file import Config, ConfigError, load_config
-from controlplane.config.gateway import Gateway, Status
-from controlplane.config.service import Demand, Flavour, Service
+from controlplane.config.api import Api, Tls
+from controlplane.config.carbon import (
+    Carbon,
+    CarbonAwareSdkCarbon,
+    ElectricityMapsCarbon,
+    EnergyChartsCarbon,
+    FileCarbon,
+    GbCarbon,
+    WattTimeCarbon,
+)
+from controlplane.config.file import DEFAULT_SOURCE, AnyConfig, Config, ConfigError, EngineConfig, load_config
+from controlplane.config.gateway import Gateway
+from controlplane.config.rehearsal import Rehearsal
+from controlplane.config.service import AnyFlavour, AnyService, Demand, Flavour, Processing, Service, ServiceTerms
 
 __all__ = [
+    "DEFAULT_SOURCE",
+    "AnyConfig",
+    "AnyFlavour",
+    "AnyService",
+    "Api",
     "Carbon",
+    "CarbonAwareSdkCarbon",
     "Config",
     "ConfigError",
     "Demand",
+    "ElectricityMapsCarbon",
+    "EnergyChartsCarbon",
+    "EngineConfig",
     "FileCarbon",
     "Flavour",
     "Gateway",
     "GbCarbon",
+    "Processing",
+    "Rehearsal",
     "Service",
-    "Status",
+    "ServiceTerms",
+    "Tls",
+    "WattTimeCarbon",
     "load_config",
 ]

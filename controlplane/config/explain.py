@@ -7,11 +7,13 @@ from collections.abc import Iterator
 
 from pydantic import BaseModel, ValidationError
 
-from controlplane.config.carbon import FileCarbon, GbCarbon
+from controlplane.config.api import Api, Tls
+from controlplane.config.carbon import SOURCES
 from controlplane.config.fields import Section
-from controlplane.config.gateway import Gateway, Status
+from controlplane.config.gateway import Gateway
 from controlplane.config.promise import Budget, Constraints, DailyBlackout, SpanBlackout
-from controlplane.config.service import Demand, Flavour, Service
+from controlplane.config.rehearsal import Rehearsal
+from controlplane.config.service import AnyFlavour, AnyService, Demand, Processing
 
 _MAX_SHOWN = 120
 
@@ -31,12 +33,15 @@ def explain(error: ValidationError, *, top: type[Section]) -> Iterator[str]:
             yield f"{location}: {_short(problem['input'])}: {message}"
 
 
+_OTHERS = [name for name in SOURCES if name not in {"file", "gb"}]
+_ONE_OF = f"file or gb, or {', '.join(_OTHERS[:-1])} or {_OTHERS[-1]}"
+
 _MESSAGES = {
     "tuple_type": "must be a list",
     "model_type": "must be a mapping",
-    "union_tag_not_found": "must be a mapping with `source`: file or gb",
-    "union_tag_invalid": "`source` must be file or gb",
-    "model_attributes_type": "must be a mapping with `source`: file or gb",
+    "union_tag_not_found": f"must be a mapping with `source`: {_ONE_OF}",
+    "union_tag_invalid": f"`source` must be {_ONE_OF}",
+    "model_attributes_type": f"must be a mapping with `source`: {_ONE_OF}",
     "invalid_key": "must be text",
 }
 
@@ -51,32 +56,35 @@ def _short(value: object) -> str:
 
 def _location(parts: tuple[int | str, ...]) -> str:
     text = ""
-    for before, part in zip((None, *parts), parts, strict=False):
+    for place, (before, part) in enumerate(zip((None, *parts), parts, strict=False)):
         if isinstance(part, int) and text:
             text += f"[{part}]"
-        elif before != "carbon":  # after that pydantic names the branch of the union taken
+        # After a source's place pydantic names the branch of the union taken.
+        elif before != "carbon" and not (parts[0] == "sources" and place == 2):
             text += f".{part}" if text else str(part)
     return text or "(top level)"
 
 
 _SECTIONS: dict[str, type[Section]] = {
     "gateway": Gateway,
-    "status": Status,
-    "services": Service,
+    "api": Api,
+    "tls": Tls,
+    "rehearsal": Rehearsal,
+    "services": AnyService,
     "budget": Budget,
     "constraints": Constraints,
     "blackouts": DailyBlackout,
     "DailyBlackout": DailyBlackout,
     "SpanBlackout": SpanBlackout,
-    "flavours": Flavour,
-    "file": FileCarbon,
-    "gb": GbCarbon,
+    "flavours": AnyFlavour,
     "demand": Demand,
+    "processing": Processing,
+    **SOURCES,
 }
 
 
 def _suggestion(location: tuple[int | str, ...], *, top: type[Section]) -> str:
     sections = [part for part in location[:-1] if isinstance(part, str)]
-    known = (_SECTIONS[sections[-1]] if sections else top).model_fields
+    known = (_SECTIONS.get(sections[-1], top) if sections else top).model_fields
     close = difflib.get_close_matches(str(location[-1]), known, n=1)
     return f"; did you mean {close[0]}?" if close else f"; known are {', '.join(known)}"

@@ -6,9 +6,10 @@ import re
 from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import ip_address
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, Strict, WithJsonSchema
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(ms|s|m|h|d)")
 _UNIT_S = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
@@ -65,7 +66,8 @@ Number = Annotated[float, Strict()]
 Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Percent = Annotated[Number, Field(ge=0, le=100)]
-Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=_LONGEST_S)]
+_DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "15m", "6h"]}
+Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=_LONGEST_S), WithJsonSchema(_DURATION_SCHEMA)]
 Address = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_dns_label)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[A-Za-z0-9_.-]+)$")]
@@ -75,3 +77,22 @@ class Section(BaseModel):
     """A mapping in the file: nothing in it is unknown, and nothing changes."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=False)
+
+    def resolved(self, folder: Path) -> Self:
+        """The same with every relative path, here and further down, taken from `folder`."""
+        fields = ((name, getattr(self, name)) for name in type(self).model_fields)
+        return self.model_copy(update={name: _resolved(value, folder) for name, value in fields})
+
+
+def _resolved(value: object, folder: Path) -> object:
+    match value:
+        case Path():
+            return folder / value
+        case Section():
+            return value.resolved(folder)
+        case tuple():
+            return tuple(_resolved(each, folder) for each in value)
+        case dict():
+            return {key: _resolved(each, folder) for key, each in value.items()}
+        case _:
+            return value

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Hashable
 from pathlib import Path
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Self, TypeVar
 
 import yaml
-from pydantic import ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
-from controlplane.config.carbon import FileCarbon
+from controlplane.config.api import Api
+from controlplane.config.carbon import Carbon
 from controlplane.config.explain import explain
-from controlplane.config.fields import NonEmpty, Section, doubled
-from controlplane.config.gateway import Gateway, Status
-from controlplane.config.service import Service
+from controlplane.config.fields import Name, NonEmpty, Section, doubled
+from controlplane.config.gateway import Gateway
+from controlplane.config.rehearsal import Rehearsal
+from controlplane.config.service import AnyService, Service
 
+DEFAULT_SOURCE = "default"
+"""The name of the source for services that name none."""
 _MAX_BYTES = 4 * 1024 * 1024
 _MERGE_TAG = "tag:yaml.org,2002:merge"
 
@@ -23,25 +27,66 @@ class ConfigError(Exception):
     """A configuration that cannot be used; the message has one line per mistake."""
 
 
-class Config(Section):
-    """The whole file."""
+class _Whole(Section):
+    """What every configuration has."""
 
     gateway: Gateway = Gateway()
-    status: Status = Status()
+    api: Api = Api()
     state_dir: Path = Path(".carbonrouter")
-    services: Annotated[tuple[Service, ...], NonEmpty]
+    rehearsal: Rehearsal | None = None
+    sources: dict[Name, Carbon] = Field(default_factory=dict)
+    services: tuple[AnyService, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sources_by_name(cls, content: Any) -> Any:
+        """Put the source a service names, or the one called default, in the name's place."""
+        sources = content.get("sources") if isinstance(content, dict) else None
+        services = content.get("services") if isinstance(content, dict) else None
+        if not isinstance(sources, dict) or not isinstance(services, list):
+            return content
+        named = [_with_source(service, sources) for service in services]
+        return {**content, "services": named}
 
     @model_validator(mode="after")
-    def _distinct_services(self) -> Self:
-        keys = [f"{service.namespace}/{service.name}" for service in self.services]
-        hosts = [host.lower() for service in self.services for host in service.hosts]
-        for what, values in (("name", keys), ("host", hosts)):
-            if twice := doubled(values):
-                raise ValueError(f"two services have the same {what}: {', '.join(twice)}")
+    def _distinct_names(self) -> Self:
+        if twice := doubled([service.key for service in self.services]):
+            raise ValueError(f"two services have the same name: {', '.join(twice)}")
         return self
 
 
-def load_config(path: Path) -> Config:
+class Config(_Whole):
+    """`carbonrouter up`: an Envoy of ours serves these services."""
+
+    services: Annotated[tuple[Service, ...], NonEmpty]
+
+    @model_validator(mode="after")
+    def _distinct_hosts(self) -> Self:
+        if twice := doubled([host.lower() for service in self.services for host in service.hosts]):
+            raise ValueError(f"two services have the same host: {', '.join(twice)}")
+        return self
+
+
+class EngineConfig(_Whole):
+    """`carbonrouter engine`: decisions alone, for services that stand here or come over the API."""
+
+
+AnyConfig = Config | EngineConfig
+
+
+def _with_source(service: Any, sources: dict[Any, Any]) -> Any:
+    if not isinstance(service, dict):
+        return service
+    carbon = service.get("carbon", DEFAULT_SOURCE)
+    if isinstance(carbon, str) and carbon in sources:
+        return {**service, "carbon": sources[carbon]}
+    return service
+
+
+C = TypeVar("C", bound=_Whole)
+
+
+def load_config(path: Path, kind: type[C]) -> C:
     """Read, check, and resolve relative paths against the file's own folder.
 
     Raises:
@@ -66,12 +111,12 @@ def load_config(path: Path) -> Config:
     ) as error:  # ValueError: 2024-13-45, a number of 5,000 digits
         raise ConfigError(f"{path}: is not YAML: {' '.join(str(error).split())}") from error
     if not isinstance(content, dict):
-        raise ConfigError(f"{path}: must hold a mapping with at least `services`")
+        raise ConfigError(f"{path}: must hold a mapping")
     try:
-        config = Config.model_validate(content)
+        config = kind.model_validate(content)
     except ValidationError as error:
-        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, top=Config))) from error
-    return _resolved(config, path.resolve().parent)
+        raise ConfigError("\n".join(f"{path}: {line}" for line in explain(error, top=kind))) from error
+    return config.resolved(path.resolve().parent)
 
 
 class _UniqueKeyLoader(yaml.SafeLoader):
@@ -93,20 +138,3 @@ class _UniqueKeyLoader(yaml.SafeLoader):
 
 def _refused(reason: str, node: yaml.Node) -> yaml.YAMLError:
     return yaml.constructor.ConstructorError(None, None, reason, node.start_mark)
-
-
-def _resolved(config: Config, folder: Path) -> Config:
-    def service(each: Service) -> Service:
-        changes: dict[str, Any] = {}
-        if isinstance(each.carbon, FileCarbon):
-            changes["carbon"] = each.carbon.model_copy(update={"path": folder / each.carbon.path})
-        if each.demand is not None:
-            changes["demand"] = each.demand.model_copy(update={"path": folder / each.demand.path})
-        return each.model_copy(update=changes)
-
-    return config.model_copy(
-        update={
-            "state_dir": folder / config.state_dir,
-            "services": tuple(service(each) for each in config.services),
-        }
-    )

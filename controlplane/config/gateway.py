@@ -1,4 +1,4 @@
-"""Where Envoy and the control plane listen, as configured."""
+"""Where Envoy listens, as configured."""
 
 from __future__ import annotations
 
@@ -23,9 +23,3 @@ class Gateway(Section):
         if self.ttl < 2 * self.refresh:
             raise ValueError("ttl must be at least twice refresh, or proxies would fall back between two refreshes")
         return self
-
-
-class Status(Section):
-    """Where metrics and status are served."""
-
-    listen: Address = "127.0.0.1:9900"

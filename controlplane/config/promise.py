@@ -6,7 +6,7 @@ import re
 from datetime import UTC, date, datetime
 from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, WithJsonSchema, model_validator
 
 import scheduler.constraints as demanded
 from controlplane.config.fields import Flag, Name, Percent, Section, duration
@@ -46,8 +46,19 @@ def _moment(value: object) -> float:
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
-TimeOfDay = Annotated[float, BeforeValidator(_time_of_day)]
-Moment = Annotated[float, BeforeValidator(_moment)]
+TimeOfDay = Annotated[
+    float, BeforeValidator(_time_of_day), WithJsonSchema({"type": "string", "examples": ["08:30", "24:00"]})
+]
+Moment = Annotated[
+    float,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time", "examples": ["2026-12-24T18:00Z"]}),
+]
+Window = Annotated[
+    float | Literal["month"],
+    BeforeValidator(_window),
+    WithJsonSchema({"type": "string", "examples": ["1d", "7d", "month"]}),
+]
 Weekday = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 
 
@@ -55,7 +66,7 @@ class Budget(Section):
     """The promise: over each window, the mean error of all answers stays at or below this."""
 
     max_error_pct: Percent
-    window: Annotated[float | Literal["month"], BeforeValidator(_window)] = 86_400.0
+    window: Window = 86_400.0
     rolling: Flag = False
     carry_over_pct: Percent = 0.0
     guard_pct: Percent | None = None

@@ -8,9 +8,14 @@ from typing import Annotated, Self
 from pydantic import AfterValidator, Field, model_validator
 
 from controlplane.config.carbon import Carbon
-from controlplane.config.fields import Address, Host, Name, NonEmpty, Number, Percent, Seconds, Section, doubled
+from controlplane.config.fields import Address, Host, Name, NonEmpty, Number, Percent, Seconds, Section, Whole, doubled
 from controlplane.config.promise import Budget, Constraints
 from scheduler.policies import DEFAULT_POLICY, policy_named
+
+MOST_FLAVOURS = 100
+MOST_HOSTS = 100
+# One answer that takes a kilowatt-hour is a slip of the unit.
+MOST_J_PER_REQUEST = 3.6e6
 
 
 class Demand(Section):
@@ -20,12 +25,22 @@ class Demand(Section):
     scale: Annotated[Number, Field(gt=0, allow_inf_nan=False)] = 1.0
 
 
-class Flavour(Section):
-    """One way to answer, with its quality and its energy."""
+class AnyFlavour(Section):
+    """One way to answer, with its quality and its energy; nobody need know where it is.
+
+    `embodied_g` is the hardware's share of one request (the M/R of SCI, g CO2e): accounted for, never planned by.
+    """
 
     name: Name
     precision_pct: Percent
-    energy_j: Annotated[Number, Field(ge=0, allow_inf_nan=False)]
+    energy_j: Annotated[Number, Field(ge=0, le=MOST_J_PER_REQUEST, allow_inf_nan=False)]
+    embodied_g: Annotated[Number, Field(ge=0, le=1e6, allow_inf_nan=False)] = 0.0
+    endpoints: tuple[Address, ...] = ()
+
+
+class Flavour(AnyFlavour):
+    """One way to answer that a proxy of ours sends requests to."""
+
     endpoints: Annotated[tuple[Address, ...], NonEmpty]
 
 
@@ -34,19 +49,45 @@ def _policy(name: str) -> str:
     return name
 
 
-class Service(Section):
-    """A service, its flavours and its promise."""
+class Replicas(Section):
+    """How many replicas a component may have."""
 
-    name: Name
-    namespace: Name = "default"
-    hosts: Annotated[tuple[Host, ...], NonEmpty] = ("*",)
+    least: Annotated[Whole, Field(ge=0, le=100_000)] = 1
+    greatest: Annotated[Whole, Field(ge=1, le=100_000)]
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.least > self.greatest:
+            raise ValueError("least must not be above greatest")
+        return self
+
+
+class Processing(Section):
+    """How work that may wait is slowed down by the throttle, and the replicas that follow it."""
+
+    throttle_min_pct: Percent = 5.0
+    floor_g_per_kwh: Annotated[Number, Field(ge=0, le=5000)] = 150.0
+    ceiling_g_per_kwh: Annotated[Number, Field(ge=0, le=5000)] = 350.0
+    replicas: dict[Name, Replicas] = Field(default_factory=dict, max_length=16)
+
+    @model_validator(mode="after")
+    def _ordered(self) -> Self:
+        if self.floor_g_per_kwh >= self.ceiling_g_per_kwh:
+            raise ValueError("floor_g_per_kwh must be below ceiling_g_per_kwh")
+        return self
+
+
+class ServiceTerms(Section):
+    """What is promised for a service, and by which flavours."""
+
+    hosts: Annotated[tuple[Host, ...], NonEmpty, Field(max_length=MOST_HOSTS)] = ("*",)
     timeout: Seconds = 15.0
+    valid_for: Seconds | None = None
     policy: Annotated[str, AfterValidator(_policy)] = DEFAULT_POLICY
     budget: Budget
     constraints: Constraints | None = None
-    carbon: Carbon
-    demand: Demand | None = None
-    flavours: Annotated[tuple[Flavour, ...], NonEmpty]
+    processing: Processing = Processing()
+    flavours: Annotated[tuple[AnyFlavour, ...], NonEmpty, Field(max_length=MOST_FLAVOURS)]
 
     @model_validator(mode="after")
     def _distinct(self) -> Self:
@@ -68,3 +109,23 @@ class Service(Section):
         if unknown := sorted(set(named) - set(names)):
             raise ValueError(f"constraints name {', '.join(unknown)}, which is none of the flavours {', '.join(names)}")
         return self
+
+
+class AnyService(ServiceTerms):
+    """A service, its terms, and where its figures come from."""
+
+    name: Name
+    namespace: Name = "default"
+    carbon: Carbon
+    demand: Demand | None = None
+
+    @property
+    def key(self) -> str:
+        """`namespace/name`."""
+        return f"{self.namespace}/{self.name}"
+
+
+class Service(AnyService):
+    """A service that a proxy of ours serves."""
+
+    flavours: Annotated[tuple[Flavour, ...], NonEmpty, Field(max_length=MOST_FLAVOURS)]

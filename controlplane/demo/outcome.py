@@ -11,7 +11,7 @@ from rich.table import Table
 from controlplane.accounting import SlotRecord
 from controlplane.demo.load import Tally
 from controlplane.demo.run import DemoOutcome
-from controlplane.status import iso, summary_dict
+from controlplane.views import iso, summary_view
 from scheduler import over_budget
 
 
@@ -34,8 +34,8 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
             {"name": each.flavour, "precision_pct": each.precision_pct, "energy_j": each.energy_j}
             for each in outcome.backends
         ],
-        "proxy": summary_dict(outcome.summary),
-        "by_reported_energy": summary_dict(outcome.by_reported_energy),
+        "proxy": summary_view(outcome.summary),
+        "by_reported_energy": summary_view(outcome.by_reported_energy),
         "kept_up": kept_up(outcome),
         "slots": [
             {

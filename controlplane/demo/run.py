@@ -16,7 +16,7 @@ import yaml
 
 from controlplane.accounting import SlotRecord, Summary
 from controlplane.clock import ScaledClock
-from controlplane.config import load_config
+from controlplane.config import Config, load_config
 from controlplane.demo.backends import Backend, running_backends
 from controlplane.demo.load import DayOfRequests, Tally
 from controlplane.local.runtime import Runtime
@@ -95,7 +95,7 @@ async def play(plan: DemoPlan, *, on_stage: Stage, on_tick: OnTick) -> DemoOutco
     """Play the day; `on_stage` hears of each step before it, `on_tick` sees the session several times a slot.
 
     Raises:
-        BackendError, EnvoyError, RuntimeStartError: something could not be started; nothing is left running.
+        BackendError, EnvoyError, StartError: something could not be started; nothing is left running.
     """
     with tempfile.TemporaryDirectory(prefix="carbonrouter-") as folder:
         on_stage("starting three flavours of carbonstat and asking each what an answer costs")
@@ -103,7 +103,7 @@ async def play(plan: DemoPlan, *, on_stage: Stage, on_tick: OnTick) -> DemoOutco
             on_stage("starting the control plane and Envoy")
             config_path = Path(folder) / "carbonrouter.yaml"
             config_path.write_text(yaml.safe_dump(_config(plan, backends), sort_keys=False), encoding="utf-8")
-            config = load_config(config_path)
+            config = load_config(config_path, Config)
             clock = ScaledClock(start_s=plan.start_s, speed=plan.speed)
             runtime = Runtime(config, clock=clock)
             async with runtime.running():
@@ -186,7 +186,7 @@ def _config(plan: DemoPlan, backends: Sequence[Backend]) -> dict[str, Any]:
             "ttl": f"{_TTL_S:g}s",
             "report_every": f"{_REFRESH_S:g}s",
         },
-        "status": {"listen": f"127.0.0.1:{status}"},
+        "api": {"listen": f"127.0.0.1:{status}"},
         "state_dir": "state",
         "services": [service],
     }

@@ -7,10 +7,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, ROUND_HALF_EVEN, Decimal
 
-NOTHING_EMITTED = "nothing emitted to compare with"
+NOTHING_EMITTED = "no emissions above zero to compare with"
 NO_REQUESTS = "no requests"
 NO_ENERGY = "the best flavour has no energy"
 NO_WAITING_GAIN = "nothing to gain by waiting"
+WAITED_TOO_LONG = "deadlines were missed"
 
 _NOISE = 9
 """Decimals beyond which a difference is the rounding of floats, not a figure."""
@@ -45,9 +46,14 @@ def error(value: float | None, remark: str = "") -> Number:
     return _number(value, decimals=3, rounding=ROUND_CEILING, missing=NO_REQUESTS, remark=remark)
 
 
-def realised(value: float | None, remark: str = "") -> Number:
+def granted(value: float | None, remark: str = "") -> Number:
+    """A mean error in percent that may be served, rounded down."""
+    return _number(value, decimals=3, rounding=ROUND_FLOOR, missing=NO_REQUESTS, remark=remark)
+
+
+def realised(value: float | None, remark: str = "", *, missing: str = NO_WAITING_GAIN) -> Number:
     """The share in percent of what waiting could gain, rounded down."""
-    return _number(value, decimals=1, rounding=ROUND_FLOOR, missing=NO_WAITING_GAIN, remark=remark)
+    return _number(value, decimals=1, rounding=ROUND_FLOOR, missing=missing, remark=remark)
 
 
 def relative(value: float | None) -> Number:

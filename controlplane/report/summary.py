@@ -29,7 +29,7 @@ class Group:
     policy: str
     window: str
     max_error_pct: float
-    lead_h: float | None
+    lead: str
     results: tuple[ReplayResult, ...]
 
     @property
@@ -46,6 +46,11 @@ class Group:
             for result in self.results
         )
 
+    @property
+    def carries(self) -> bool:
+        """Whether any window took unused credit over."""
+        return any(result.carried_pct for result in self.results)
+
     def mean(self, figure: Callable[[ReplayResult], float | None]) -> Mean:
         """Mean of a figure over the windows, each counting the same."""
         known = [value for value in map(figure, self.results) if value is not None]
@@ -59,13 +64,13 @@ class Group:
 
 def groups_of(results: Iterable[ReplayResult]) -> tuple[Group, ...]:
     """Group results, in the order in which each kind first appears."""
-    groups: dict[tuple[str, str, float, float | None], list[ReplayResult]] = {}
+    groups: dict[tuple[str, str, float, str], list[ReplayResult]] = {}
     for result in results:
-        key = (result.policy, result.window, result.max_error_pct, result.lead_h)
+        key = (result.policy, result.window, result.max_error_pct, result.lead)
         groups.setdefault(key, []).append(result)
     return tuple(
-        Group(policy=policy, window=window, max_error_pct=percent, lead_h=lead_h, results=tuple(members))
-        for (policy, window, percent, lead_h), members in groups.items()
+        Group(policy=policy, window=window, max_error_pct=percent, lead=lead, results=tuple(members))
+        for (policy, window, percent, lead), members in groups.items()
     )
 
 
@@ -88,8 +93,8 @@ def error_of(result: ReplayResult) -> float | None:
 
 
 def excess_points(result: ReplayResult) -> float:
-    """Points by which the mean error of the whole window lies above the promise (negative: below)."""
-    return result.mean_error_pct - result.max_error_pct
+    """Points by which the mean error of the whole window lies above what it was granted (negative: below)."""
+    return result.mean_error_pct - result.granted_pct
 
 
 def verdict(result: ReplayResult) -> str:

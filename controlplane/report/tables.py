@@ -34,6 +34,8 @@ class Row:
     verdict: str
     windows: int
     broken: int
+    carried: Number
+    granted: Number
     error: Number
     excess: Number | None
     requests: Number
@@ -122,11 +124,6 @@ def notes_of(results: Sequence[ReplayResult]) -> tuple[tuple[str, str], ...]:
     return tuple((note, _named(tuple(names))) for note, names in traces.items())
 
 
-def lead_of(lead_h: float | None) -> str:
-    """How far ahead the forecast was known."""
-    return "as far as it goes" if lead_h is None else f"{numbers.plain(lead_h)} h"
-
-
 def moment(iso: str) -> str:
     """An ISO 8601 time in UTC as people read it; anything else as it is."""
     return iso[: -len(":00Z")].replace("T", " ") if iso.endswith(":00Z") else iso
@@ -142,13 +139,13 @@ def _row(results: tuple[ReplayResult, ...], *, group: Group, unit: GramUnit, wor
         policy=group.policy,
         window=group.window,
         max_error_pct=group.max_error_pct,
-        lead_h=group.lead_h,
+        lead=group.lead,
         results=results,
     )
     return Row(
         policy=group.policy,
         window=group.window,
-        lead=lead_of(group.lead_h),
+        lead=group.lead,
         promise=numbers.plain(group.max_error_pct),
         trace=results[0].trace,
         start=moment(results[0].window_start),
@@ -156,6 +153,8 @@ def _row(results: tuple[ReplayResult, ...], *, group: Group, unit: GramUnit, wor
         verdict=verdict(worst or max(results, key=excess_points)),
         windows=len(results),
         broken=len(windows.broken),
+        carried=_mean(windows, lambda each: each.carried_pct, numbers.granted),
+        granted=_mean(windows, lambda each: each.granted_pct, numbers.granted),
         error=_mean(windows, error_of, numbers.error),
         excess=None if worst is None else numbers.error(excess_points(worst)),
         requests=numbers.amount(windows.total(lambda each: each.requests)),
@@ -169,9 +168,16 @@ def _row(results: tuple[ReplayResult, ...], *, group: Group, unit: GramUnit, wor
         deferral=(
             numbers.amount(windows.total(lambda each: each.deferred_requests)),
             numbers.amount(windows.total(lambda each: each.deadlines_missed)),
-            _mean(windows, lambda each: each.realised_deferral_gain_pct, numbers.realised),
+            _realised(windows),
         ),
     )
+
+
+def _realised(windows: Group) -> Number:
+    mean = windows.mean(lambda each: each.realised_deferral_gain_pct)
+    missed = any(each.deadlines_missed for each in windows.results)
+    why = numbers.WAITED_TOO_LONG if missed else numbers.NO_WAITING_GAIN
+    return numbers.realised(mean.value, mean.remark, missing=why)
 
 
 def _mean(

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pydantic import ValidationError
+
+from controlplane.config.fields import duration
+from controlplane.config.promise import Budget
 from controlplane.study.study import Study
 from controlplane.traces import read_text, read_trace
-from scheduler import Flavour, Trace, TraceError, parse_flavours, policy_named, policy_names
+from scheduler import BudgetWindow, Flavour, Trace, TraceError, parse_flavours, policy_named, policy_names
 from scheduler.issues import ForecastIssues, parse_issues
-from scheduler.replay import PROCESSING, WINDOWS, Deferral
+from scheduler.replay import PROCESSING, WHOLE, Deferral
 from scheduler.scenarios import REFERENCE_FLAVOURS, scenario, scenario_names
 from scheduler.trace import join
 
 _ALL = "all"
-_HOURS = re.compile(r"([0-9]+(?:\.[0-9]+)?)\s*(m|h|d)?")
-_IN_HOURS = {"m": 1 / 60, "h": 1.0, "d": 24.0, None: 1.0}
+_NUMBER = re.compile(r"[0-9]+(\.[0-9]+)?")
+_LONGEST_S = 366 * 86400.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,8 +53,6 @@ def read_study(inputs: StudyInputs) -> Study:
     """
     errors = [_percent("--max-error-pct", value) for value in inputs.max_error_pct]
     guard = None if inputs.guard_pct is None else _percent("--guard-pct", inputs.guard_pct)
-    if inputs.window != _ALL and inputs.window not in WINDOWS:
-        raise TraceError(f"--window: {inputs.window!r} is none of {', '.join(WINDOWS)} and all")
     if inputs.processing not in PROCESSING:
         raise TraceError(f"--processing: {inputs.processing!r} is none of {', '.join(PROCESSING)}")
     if inputs.rolling and inputs.carry_over_pct:
@@ -63,12 +66,11 @@ def read_study(inputs: StudyInputs) -> Study:
         flavours=_flavours(inputs),
         max_errors=tuple(errors),
         policies=_policies(inputs.policies),
-        window=inputs.window,
-        rolling=inputs.rolling,
-        carry_over=_percent("--carry-over-pct", inputs.carry_over_pct),
+        window=_window(inputs),
+        window_name=inputs.window,
         guard=guard,
         seed=inputs.seed,
-        lead_s=None if inputs.lead is None else 3600.0 * _hours("--lead", inputs.lead),
+        lead_s=None if inputs.lead is None else _seconds("--lead", inputs.lead),
         issues=None if inputs.forecasts is None else _issues(inputs.forecasts),
         deferral=None if inputs.defer is None else _deferral(inputs.defer, processing=inputs.processing),
     )
@@ -114,7 +116,7 @@ def _issues(path: Path) -> ForecastIssues:
 def _deferral(text: str, *, processing: str) -> Deferral:
     share, _, hours = text.partition(":")
     try:
-        return Deferral(share=float(share), wait_s=3600.0 * _hours("--defer", hours), processing=processing)
+        return Deferral(share=float(share), wait_s=_seconds("--defer", hours), processing=processing)
     except ValueError as error:
         raise TraceError(f"--defer: {text!r} is not SHARE:HOURS, such as 0.3:6 ({error})") from error
 
@@ -125,9 +127,35 @@ def _percent(option: str, value: float) -> float:
     return value / 100.0
 
 
-def _hours(option: str, text: str) -> float:
-    match = _HOURS.fullmatch(text.strip())
-    hours = float(match[1]) * _IN_HOURS[match[2]] if match else 0.0
-    if match is None or hours > 24 * 366:
-        raise TraceError(f"{option}: {text!r} is not a time such as 48h, 90m or 7d")
-    return hours
+def _window(inputs: StudyInputs) -> BudgetWindow:
+    """The window as it would be configured for a service, or all of the trace."""
+    carry_over_pct = 100.0 * _percent("--carry-over-pct", inputs.carry_over_pct)
+    if inputs.window == _ALL:
+        return replace(WHOLE, kind="rolling" if inputs.rolling else "calendar", carry_over=carry_over_pct / 100.0)
+    if inputs.rolling and inputs.window == "month":
+        raise TraceError("--rolling: a rolling window needs a length, such as 30d")
+    try:
+        budget = Budget.model_validate(
+            {
+                "max_error_pct": 0.0,
+                "window": inputs.window,
+                "rolling": inputs.rolling,
+                "carry_over_pct": carry_over_pct,
+            }
+        )
+    except ValidationError as error:
+        raise TraceError(
+            f"--window: {inputs.window!r} is neither all, nor month, nor a length from 1h to 31d, such as 7d"
+        ) from error
+    return budget.budget_window()
+
+
+def _seconds(option: str, text: str) -> float:
+    """A time as in the configuration; a bare number is hours."""
+    try:
+        seconds = duration(f"{text}h" if _NUMBER.fullmatch(text.strip()) else text)
+    except ValueError:
+        seconds = math.inf
+    if seconds > _LONGEST_S:
+        raise TraceError(f"{option}: {text!r} is not a time of up to a year, such as 48h, 90m or 7d")
+    return seconds

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controlplane.report import SourceNote
-from scheduler import Flavour, ReplayResult, Trace, replay, settings_for
+from scheduler import BudgetWindow, Flavour, ReplayResult, Trace, replay, settings_for
 from scheduler.issues import ForecastIssues
-from scheduler.replay import Deferral
+from scheduler.replay import WHOLE, Deferral, fitted, lead_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,9 +19,8 @@ class Study:
     flavours: tuple[Flavour, ...]
     max_errors: tuple[float, ...]
     policies: tuple[str, ...] = ("optimal",)
-    window: str = "all"
-    rolling: bool = False
-    carry_over: float = 0.0
+    window: BudgetWindow = WHOLE
+    window_name: str = "all"
     guard: float | None = None
     seed: int = 0
     lead_s: float | None = None
@@ -43,24 +42,15 @@ class Study:
             kind="synthetic, its own perfect forecast" if trace.origin else "as in the file, which does not say",
             origin="; ".join(filter(None, (trace.origin, origin))),
             licence=trace.licence,
-            lead=self._lead(trace),
+            lead=lead_of(trace, lead_s=self.lead_s, issues=self.issues),
             notes=tuple(f"bridged {what}" for what in trace.bridged),
         )
-
-    def _lead(self, trace: Trace) -> str:
-        if self.issues is not None:
-            return "as issued at the time"
-        if trace.carbon_forecast is None:
-            return "no forecast"
-        if self.lead_s is not None:
-            return f"the forecast column, seen {self.lead_s / 3600:g} h ahead"
-        return "the forecast column, all of it seen from the start"
 
     def run(self) -> Iterator[tuple[ReplayResult, ...]]:
         """One replay after the other, each with one result per budget window.
 
         Raises:
-            ValueError: a policy or window that does not exist, or a window shorter than a slot.
+            ValueError: a policy that does not exist, or a window shorter than a slot.
         """
         for policy in self.policies:
             for trace in self.traces:
@@ -69,21 +59,27 @@ class Study:
 
     def _replay(self, trace: Trace, policy: str, max_error: float) -> tuple[ReplayResult, ...]:
         settings = settings_for(
-            trace,
-            max_error=max_error,
-            window=self.window,
-            rolling=self.rolling,
-            carry_over=self.carry_over,
-            guard=self.guard,
-            policy=policy,
-            seed=self.seed,
+            trace, max_error=max_error, window=self.window, guard=self.guard, policy=policy, seed=self.seed
         )
-        return replay(
+        results = replay(
             trace,
             self.flavours,
             settings=settings,
             lead_s=self.lead_s,
             issues=self.issues,
             deferral=self.deferral,
-            label=f"{self.window} rolling" if self.rolling else self.window,
+            label=f"{self.window_name} rolling" if self.window.kind == "rolling" else self.window_name,
         )
+        cut = self._cut(trace)
+        return tuple(replace(result, notes=(*result.notes, *cut)) for result in results)
+
+    def _cut(self, trace: Trace) -> tuple[str, ...]:
+        """What a reader must know where the trace fills no window such as was asked for."""
+        used = fitted(trace, self.window)
+        if self.window.length_s == WHOLE.length_s or (used.kind, used.length_s) == (
+            self.window.kind,
+            self.window.length_s,
+        ):
+            return ()
+        missing = "holds no whole month" if self.window.kind == "month" else f"is shorter than {self.window_name}"
+        return (f"the trace {missing}: one window of {used.length_s / 3600.0:g} h",)

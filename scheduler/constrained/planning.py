@@ -54,10 +54,10 @@ def plan_constrained(  # noqa: PLR0913 - everything a plan can depend on
     _check(offers, names, slot_starts_s, slot_s, previous)
     task = settle(
         offers,
+        flavours=flavours,
         until=until,
         budgets=limits,
         constraints=constraints,
-        names=names,
         blackout=constraints.blacked_out(slot_starts_s, slot_s=slot_s),
         previous=previous,
     )

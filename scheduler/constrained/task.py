@@ -6,13 +6,14 @@ ask for is lowered here to what full quality gives, and all that remains to be w
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scheduler.constraints import BUDGET_UNMET, PRECISION_FLOOR_UNMET, BoolArray, Constraints
 from scheduler.hull import Steps, efficient_steps
-from scheduler.model import FloatArray
+from scheduler.model import Flavour, FloatArray
 from scheduler.nested import SlotCounts, spare_budgets
 from scheduler.planner import Offers
 
@@ -80,15 +81,17 @@ class Task:
 def settle(  # noqa: PLR0913 - the inputs of a plan
     offers: Offers,
     *,
+    flavours: Sequence[Flavour],
     until: SlotCounts,
     budgets: FloatArray,
     constraints: Constraints,
-    names: tuple[str, ...],
     blackout: BoolArray,
     previous: FloatArray | None,
 ) -> Task:
-    """Lower the floor and the budgets to what full quality gives; `names` (S,) are those of the flavours."""
-    steps = efficient_steps(error=offers.error, grams=offers.grams)
+    """Lower the floor and the budgets to what full quality gives; `flavours` (S,) are those on offer."""
+    names = [flavour.name for flavour in flavours]
+    energy = np.array([flavour.energy_j for flavour in flavours], dtype=np.float64)
+    steps = efficient_steps(error=offers.error, grams=offers.grams, energy=energy)
     least = offers.error[np.arange(steps.first.size), steps.first]
     spare, feasible = spare_budgets(least * offers.requests, until, budgets)
     allowed = np.inf if constraints.min_precision is None else 1.0 - constraints.min_precision

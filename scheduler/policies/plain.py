@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,9 @@ import numpy as np
 from scheduler.model import FloatArray, errors_of
 from scheduler.planner import plan
 from scheduler.policies.base import Binding, Proposal, Situation
+
+_MOST_EVALUATIONS = 2.0**53
+"""Beyond it a float counts no more."""
 
 _Rank = Callable[[float, float], tuple[float, float]]
 
@@ -77,11 +81,11 @@ class RandomShares(_Memoryless):
 
     def propose(self, situation: Situation) -> Proposal:
         """Return one row of chance."""
-        evaluations = int(situation.memory.get("evaluations", 0.0))
+        evaluations = _counted(situation.memory.get("evaluations", 0.0))
         seed = situation.seed % 2**64  # numpy takes no negative entropy
         draws = np.random.default_rng([seed, evaluations]).random(len(situation.flavours))
         # 1 - draw lies in (0, 1]: the sum is never zero.
-        return _answer(situation, 1.0 - draws, memory={"evaluations": evaluations + 1.0})
+        return _answer(situation, 1.0 - draws, memory={"evaluations": (evaluations + 1.0) % _MOST_EVALUATIONS})
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +106,11 @@ class CarbonBlind(_Memoryless):
         )
         binding: Binding = "budget" if mix.binding else "none"
         return _answer(situation, mix.weights[0], binding=binding if mix.feasible else "infeasible")
+
+
+def _counted(evaluations: float) -> int:
+    """A counter read from a state that anybody may have written: a whole number that one can be added to."""
+    return int(min(max(evaluations, 0.0), _MOST_EVALUATIONS - 1.0)) if math.isfinite(evaluations) else 0
 
 
 def _all_on(situation: Situation, *, key: _Rank) -> Proposal:

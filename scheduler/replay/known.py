@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -11,24 +12,36 @@ from scheduler.issues import ForecastIssues
 from scheduler.model import FloatArray
 from scheduler.outlook import Outlook
 from scheduler.replay.defer import Deferral, WaitingLine
-from scheduler.replay.windows import WINDOWS, left_out, windows_of
+from scheduler.replay.windows import left_out, windows_of
 from scheduler.trace import Trace
 from scheduler.window import BudgetWindow
 
 CONSTANT_DEMAND = 1000.0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+def lead_of(trace: Trace, *, lead_s: float | None, issues: ForecastIssues | None) -> str:
+    """What a replay knows of the carbon to come, in words."""
+    if issues is not None:
+        return "as issued at the time"
+    if trace.carbon_forecast is None:
+        return "no forecast"
+    if lead_s is not None:
+        return f"the forecast column, seen {lead_s / 3600:g} h ahead"
+    return "the forecast column, all of it seen from the start"
+
+
+@dataclass(frozen=True, kw_only=True)
 class Known:
-    """What of a trace may be known when."""
+    """What of a trace may be known when; at each slot it hands over the outlook of `ahead` slots, and of the past."""
 
     trace: Trace
     lead_s: float | None
     issues: ForecastIssues | None
     deferral: Deferral | None
     label: str
+    ahead: int
 
-    @property
+    @cached_property
     def demand(self) -> FloatArray:
         """All requests by the slot they come in (T,)."""
         actual = self.trace.requests_actual
@@ -39,15 +52,28 @@ class Known:
         """Share of the requests that may wait."""
         return 0.0 if self.deferral is None else self.deferral.share
 
-    @property
+    @cached_property
     def requests(self) -> FloatArray:
         """Requests that are answered at once (T,)."""
         return self.demand * (1.0 - self.waiting_share)
 
-    @property
+    @cached_property
     def foreseen(self) -> FloatArray | None:
         """All requests as foreseen (T,); constant demand is known to be, recorded demand without a forecast is not."""
         return self.demand if self.trace.requests_actual is None else self.trace.requests_forecast
+
+    @property
+    def lead(self) -> str:
+        """What is known of the carbon to come, in words."""
+        return lead_of(self.trace, lead_s=self.lead_s, issues=self.issues)
+
+    @property
+    def slots_in_force(self) -> int:
+        """Slots at whose beginning a forecast as issued was in force that says something of what is to come."""
+        if self.issues is None:
+            return 0
+        trace = self.trace
+        return self.issues.in_force(start_s=trace.start_s, slot_s=trace.slot_s, count=trace.carbon_actual.size)
 
     def waiting_line(self, window: BudgetWindow) -> WaitingLine | None:
         """The requests that may wait; None where none may."""
@@ -68,29 +94,39 @@ class Known:
 
     def outlook(self, slot: int) -> Outlook:
         """What is foreseen when `slot` begins."""
-        trace = self.trace
-        requests = None if self.foreseen is None else self.foreseen * (1.0 - self.waiting_share)
+        trace, end = self.trace, slot + self.ahead
+        requests = None if self._foreseen_at_once is None else self._foreseen_at_once[:end]
         return Outlook(
             start_s=trace.start_s, slot_s=trace.slot_s, carbon_g_per_kwh=self._carbon(slot), requests=requests
         )
 
+    @cached_property
+    def _foreseen_at_once(self) -> FloatArray | None:
+        return None if self.foreseen is None else self.foreseen * (1.0 - self.waiting_share)
+
     def _carbon(self, slot: int) -> FloatArray | None:
-        trace = self.trace
+        trace, end = self.trace, slot + self.ahead
         if self.issues is not None:
             return self.issues.known_at(
                 trace.start_s + slot * trace.slot_s,
                 start_s=trace.start_s,
                 slot_s=trace.slot_s,
-                count=trace.carbon_actual.size,
+                count=min(trace.carbon_actual.size, end),
             )
+        if self._forecast is None:
+            return None
+        if self.lead_s is not None:
+            end = min(end, slot + max(1, math.ceil(self.lead_s / trace.slot_s - 1e-9)))
+        return self._forecast[:end]
+
+    @cached_property
+    def _forecast(self) -> FloatArray | None:
+        """The forecast column with its holes: one is bridged with what is known by then, not with a later value."""
+        trace = self.trace
         if trace.carbon_forecast is None:
             return None
-        seen = trace.carbon_forecast.size
-        if self.lead_s is not None:
-            seen = slot + max(1, math.ceil(self.lead_s / trace.slot_s - 1e-9))
-        forecast = trace.carbon_forecast[:seen].copy()
-        # A hole is bridged with what is known by then, not with a value that lies beyond the lead.
-        forecast[[hole for hole in trace.unforeseen_carbon if hole < forecast.size]] = np.nan
+        forecast = trace.carbon_forecast.copy()
+        forecast[list(trace.unforeseen_carbon)] = np.nan
         return forecast
 
     def notes(self, window: BudgetWindow) -> tuple[str, ...]:
@@ -98,15 +134,14 @@ class Known:
         trace = self.trace
         notes = [f"bridged {what}" for what in trace.bridged]
         if self.issues is not None:
-            notes.append("carbon forecasts as they were issued at the time")
+            slots = trace.carbon_actual.size
+            notes.append(f"carbon forecasts as issued at the time: in force in {self.slots_in_force} of {slots} slots")
         elif trace.carbon_forecast is None:
             notes.append("no carbon forecast: planned from past actuals")
         if trace.requests_actual is None:
             notes.append("no requests: constant demand")
         elif trace.requests_forecast is None:
             notes.append("no request forecast: demand is learned from what was served")
-        if WINDOWS.get(self.label.partition(" ")[0], 0.0) > window.length_s * (1.0 + 1e-9):
-            notes.append(f"the trace is shorter than {self.label}: one window of {window.length_s / 3600.0:g} h")
         if (missing := left_out(trace, windows_of(trace, window))) is not None:
             notes.append(missing)
         return tuple(notes)

@@ -22,9 +22,12 @@ class ReplayResult:
 
     Percentages are None where they have no meaning (a comparison with nothing emitted). `over_budget` is true
     when the mean error exceeds what the window was granted by more than float rounding. `window` is its name,
-    `window_start` and `window_end` are ISO 8601. `lead_h` is how far the forecast reached, None for all of it.
+    `window_start` and `window_end` are ISO 8601. `carried_pct` is the unused credit taken over from the window
+    before, in percent of this window's requests, and `granted_pct` that and the promise together. `lead` says in
+    words what was known of the carbon to come, `lead_h` how far the forecast column was seen, None for all of it.
     `deferred_requests` ran later than they came, `deadlines_missed` later than promised, and
-    `realised_deferral_gain_pct` is the share of the clairvoyant's gain by waiting (None without any).
+    `realised_deferral_gain_pct` is the share of the clairvoyant's gain by waiting (None without any, and where
+    deadlines were missed).
     `carbon_g_per_kwh` (T,), `served` (T, S) and `decisions` are for closer looks and are not in `to_dict`.
     """
 
@@ -34,6 +37,8 @@ class ReplayResult:
     window_start: str
     window_end: str
     max_error_pct: float
+    carried_pct: float
+    granted_pct: float
     requests: float
     grams: float
     mean_error_pct: float
@@ -44,6 +49,7 @@ class ReplayResult:
     gap_to_clairvoyant_pct: float | None
     saving_vs_always_best_pct: float | None
     gain_vs_blind_mix_pct: float | None
+    lead: str
     lead_h: float | None
     deferred_requests: float
     deadlines_missed: float

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -12,6 +13,7 @@ from scheduler.decision import Decision
 from scheduler.issues import ForecastIssues
 from scheduler.model import TOTAL_WEIGHT, Flavour
 from scheduler.outlook import DAY_S, Outlook
+from scheduler.policies import LOOKAHEAD_SLOTS
 from scheduler.processing import carbon_expected
 from scheduler.replay.defer import Deferral, WaitingLine
 from scheduler.replay.judge import Run, judge
@@ -47,7 +49,14 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
     in force.
     """
     _check_window(trace, settings.window)
-    known = Known(trace=trace, lead_s=lead_s, issues=issues, deferral=deferral, label=label or name_of(settings.window))
+    known = Known(
+        trace=trace,
+        lead_s=lead_s,
+        issues=issues,
+        deferral=deferral,
+        label=label or name_of(settings.window),
+        ahead=max(LOOKAHEAD_SLOTS, math.ceil(_longest_s(settings.window) / trace.slot_s) + 1),
+    )
     _check_issues(known)
     if deferral is not None and known.foreseen is None:
         raise TraceError(f"{trace.name}: requests that may wait need a forecast of requests")
@@ -61,7 +70,7 @@ def replay(  # noqa: PLR0913 - a trace, and what a person may choose about it
 
 
 def _check_window(trace: Trace, window: BudgetWindow) -> None:
-    length_s = LONGEST_MONTH_S if window.kind == "month" else window.length_s
+    length_s = _longest_s(window)
     if length_s < trace.slot_s * (1.0 - 1e-9):
         raise TraceError(f"{trace.name}: a budget window of {length_s:g} s is shorter than a slot of the trace")
     slots = min(length_s / trace.slot_s, trace.carbon_actual.size)
@@ -70,6 +79,10 @@ def _check_window(trace: Trace, window: BudgetWindow) -> None:
             f"{trace.name}: a budget window of {slots:.0f} slots; at each of them all that are left are planned, so "
             f"{MOST_SLOTS} is the most that can be replayed: choose a shorter window"
         )
+
+
+def _longest_s(window: BudgetWindow) -> float:
+    return LONGEST_MONTH_S if window.kind == "month" else window.length_s
 
 
 def _check_issues(known: Known) -> None:
@@ -120,9 +133,7 @@ def _with_planned(
 ) -> Outlook:
     """The outlook with the requests that are planned to have waited: deferral first, then quality."""
     count = outlook.requests.size - slot if outlook.requests is not None else 0
-    carbon = carbon_expected(
-        controller.carbon, outlook, first=slot, count=count, ar=controller.settings.carbon_ar
-    )
+    carbon = carbon_expected(controller.carbon, outlook, first=slot, count=count, ar=controller.settings.carbon_ar)
     balance = decisions[-1].reasons.diagnostics.get("credit_balance", 0.0) if decisions else 0.0
     planned = line.plan(slot, carbon, now_s=outlook.start_of(slot), credit_balance=balance)
     assert outlook.requests is not None  # noqa: S101 - a replay with a waiting line always has some

@@ -2,48 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
-from scheduler.outlook import DAY_S
 from scheduler.settings import ControllerSettings
 from scheduler.trace import Trace
 from scheduler.window import BudgetWindow
-
-WINDOWS = {"1d": DAY_S, "7d": 7 * DAY_S, "30d": 30 * DAY_S}
-"""Lengths of the named windows in seconds; `all` is the whole trace."""
 
 
 def settings_for(  # noqa: PLR0913 - what a person chooses for a replay
     trace: Trace,
     *,
     max_error: float,
-    window: str = "all",
-    rolling: bool = False,
-    carry_over: float = 0.0,
+    window: BudgetWindow | None = None,
     guard: float | None = None,
     policy: str = "optimal",
     seed: int = 0,
 ) -> ControllerSettings:
-    """Return default settings with windows that begin with the trace, no longer than it.
-
-    Raises ValueError on a window that is not named.
-    """
-    if window != "all" and window not in WINDOWS:
-        raise ValueError(f"a window is one of {', '.join(WINDOWS)} or all, not {window!r}")
-    whole_s = trace.slot_s * trace.carbon_actual.size
-    length_s = min(WINDOWS.get(window, whole_s), whole_s)
+    """Return default settings with the `window` fitted to the trace, by default one window that is all of it."""
     return ControllerSettings(
-        max_error=max_error,
-        window=BudgetWindow(
-            length_s=length_s,
-            offset_s=trace.start_s % length_s,
-            kind="rolling" if rolling else "calendar",
-            carry_over=carry_over,
-        ),
-        guard=guard,
-        policy=policy,
-        seed=seed,
+        max_error=max_error, window=fitted(trace, window or WHOLE), guard=guard, policy=policy, seed=seed
     )
+
+
+WHOLE = BudgetWindow(length_s=1e12)
+"""A window longer than any trace: all of it."""
+
+
+def fitted(trace: Trace, window: BudgetWindow) -> BudgetWindow:
+    """The window as it is laid over a trace: beginning with it, and no longer; months are those of the calendar.
+
+    What is planned for a window that never ends within the trace cannot be judged, so one that the trace nowhere
+    fills becomes one of the trace's length.
+    """
+    whole_s = trace.slot_s * trace.carbon_actual.size
+    if window.kind == "month":
+        if _filled(trace, window):
+            return window
+        window = replace(window, kind="calendar", length_s=whole_s)
+    length_s = min(window.length_s, whole_s)
+    return replace(window, length_s=length_s, offset_s=trace.start_s % length_s)
 
 
 def name_of(window: BudgetWindow) -> str:
@@ -60,10 +59,13 @@ def windows_of(trace: Trace, window: BudgetWindow) -> list[slice]:
     A window that is cut off cannot be judged: its budget is planned for what would have come. A rolling window is
     judged over the whole trace. A slot belongs to the window it begins in.
     """
+    whole = slice(0, trace.carbon_actual.size)
+    return [whole] if window.kind == "rolling" else _filled(trace, window) or [whole]
+
+
+def _filled(trace: Trace, window: BudgetWindow) -> list[slice]:
     slots = trace.carbon_actual.size
     starts = trace.start_s + trace.slot_s * np.arange(slots)
-    if window.kind == "rolling":
-        return [slice(0, slots)]
     filled = []
     first = 0
     while first < slots:
@@ -72,7 +74,7 @@ def windows_of(trace: Trace, window: BudgetWindow) -> list[slice]:
         if (last - first) * trace.slot_s > (end_s - start_s) * (1.0 - 1e-6):
             filled.append(slice(first, last))
         first = last
-    return filled or [slice(0, slots)]
+    return filled
 
 
 def left_out(trace: Trace, windows: list[slice]) -> str | None:

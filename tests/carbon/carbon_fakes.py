@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+import socket
+import struct
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import asynccontextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from urllib.parse import parse_qsl
 
 import numpy as np
 
@@ -91,29 +95,86 @@ def answer(
     return ("\r\n".join(lines) + "\r\n\r\n").encode() + data
 
 
+@dataclass(frozen=True)
+class Request:
+    """What was asked for; header names are in lower case."""
+
+    target: str
+    headers: dict[str, str]
+
+    @property
+    def path(self) -> str:
+        return self.target.partition("?")[0]
+
+    @property
+    def query(self) -> dict[str, str]:
+        return dict(parse_qsl(self.target.partition("?")[2]))
+
+
+@dataclass(frozen=True)
+class Flood:
+    """A body of 100 MB of white space, its length announced or not."""
+
+    announced: bool
+    size: int = 100_000_000
+
+
+RESET = object()
+"""Instead of an answer the connection is reset."""
+
+Reply = bytes | Flood | object | None
+"""None is no answer at all."""
+
+
 class Provider:
-    """A raw HTTP server on a free port; `respond` maps a path to bytes, or to None for no answer at all."""
+    """A raw HTTP server on a free port; `respond` maps a path, `respond_to` a whole request, to a reply."""
 
     def __init__(self) -> None:
         self.paths: list[str] = []
+        self.requests: list[Request] = []
+        self.sent_bytes = 0
         self.url = ""
-        self.respond: Callable[[str], bytes | None] = lambda _: answer({"data": []})
+        self.respond: Callable[[str], Reply] = lambda _: answer({"data": []})
+        self.respond_to: Callable[[Request], Reply] = lambda request: self.respond(request.target)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             head = await reader.readuntil(b"\r\n\r\n")
-            path = head.split(b" ", 2)[1].decode()
-            self.paths.append(path)
-            reply = self.respond(path)
+            request = _request(head.decode())
+            self.paths.append(request.target)
+            self.requests.append(request)
+            reply = self.respond_to(request)
             if reply is None:
                 await reader.read()
+            elif reply is RESET:
+                linger = struct.pack("ii", 1, 0)
+                writer.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+            elif isinstance(reply, Flood):
+                await self._flood(reply, writer)
             else:
+                assert isinstance(reply, bytes)
                 writer.write(reply)
                 await writer.drain()
         except (ConnectionError, asyncio.IncompleteReadError):
             pass
         finally:
             writer.close()
+
+    async def _flood(self, flood: Flood, writer: asyncio.StreamWriter) -> None:
+        length = f"Content-Length: {flood.size}" if flood.announced else "Transfer-Encoding: chunked"
+        writer.write(f"HTTP/1.1 200 OK\r\n{length}\r\n\r\n".encode())
+        block = b" " * 65_536
+        piece = block if flood.announced else b"10000\r\n" + block + b"\r\n"
+        while self.sent_bytes < flood.size:
+            writer.write(piece)
+            await writer.drain()
+            self.sent_bytes += len(block)
+
+
+def _request(head: str) -> Request:
+    first, *lines = head.rstrip("\r\n").split("\r\n")
+    fields = (line.partition(":") for line in lines)
+    return Request(first.split(" ", 2)[1], {name.lower(): value.strip() for name, _, value in fields})
 
 
 @asynccontextmanager

@@ -114,16 +114,21 @@ async def test_a_bad_row_is_dropped_and_noted(provider, ugly, note):
 
 
 async def test_a_bad_value_does_not_take_the_good_one_with_it(provider):
-    series = await fetched(provider, {"data": [row(SLOT, forecast=-5, actual=210)]})
+    series = await fetched(provider, {"data": [row(SLOT - HALF_HOUR, forecast=-5, actual=210), NOW]})
     assert np.isnan(series.forecast_g_per_kwh[0])
     assert series.actual_g_per_kwh[0] == 210.0
+
+
+async def test_the_actual_value_of_a_slot_that_has_not_ended_is_a_forecast(provider):
+    series = await fetched(provider, {"data": [row(SLOT, forecast=None, actual=210), row(NEXT, forecast=5, actual=4)]})
+    assert series.forecast_g_per_kwh.tolist() == [210.0, 5.0]
+    assert np.isnan(series.actual_g_per_kwh).all()
 
 
 async def test_order_does_not_matter_and_the_later_of_two_rows_wins(provider):
     listed = [LATER, row(NEXT, forecast=1), NOW, row(NEXT, forecast=250, actual=4), row(NEXT, forecast=None)]
     series = await fetched(provider, {"data": listed})
     assert series.forecast_g_per_kwh.tolist() == [200.0, 250.0, 300.0]
-    assert series.actual_g_per_kwh[1] == 4.0
     assert series.notes == ("1 x row repeats a slot",)
 
 

@@ -55,7 +55,7 @@ def run(monkeypatch, capsys) -> Callable[..., Result]:
 def configuration(directory: Path, **changes: Any) -> Path:
     """A configuration that works, with addresses nobody else has, written to `directory`."""
     content = {
-        "status": {"listen": f"127.0.0.1:{free_port()}"},
+        "api": {"listen": f"127.0.0.1:{free_port()}"},
         "state_dir": "state",
         "services": [
             {
@@ -151,7 +151,7 @@ def test_check_says_that_a_right_file_is_right(run, tmp_path):
     ("content", "message"),
     [
         (None, "cannot be read: No such file or directory"),
-        ("", "must hold a mapping with at least `services`"),
+        ("", "must hold a mapping"),
         ("services: [", "is not YAML: while parsing"),
         ("services: []", "services: must not be empty"),
         ("? [a]\n: b", "is not YAML: a list or mapping cannot be a key"),
@@ -271,12 +271,12 @@ def assert_told(result: Result, *texts: str) -> None:
         assert text in result.err
 
 
-def test_up_with_a_taken_status_port_says_which_and_what_to_set(directory, gateway):
+def test_up_with_a_taken_api_port_says_which_and_what_to_set(directory, gateway):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
-        path = configuration(directory, status={"listen": address}, gateway={"listen": gateway})
+        path = configuration(directory, api={"listen": address}, gateway={"listen": gateway})
         with started(path) as process:
-            assert_told(finished(process), address, "in use", "set status.listen")
+            assert_told(finished(process), address, "in use", "set api.listen")
             assert envoy_of(directory / "state") is None
 
 

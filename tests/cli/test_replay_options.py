@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
+import os
 import sys
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -23,6 +26,7 @@ DAY, OTHER_DAY = DATA / "camel_m03.csv", DATA / "stable_m06.csv"
 FLAVOURS = ("--flavours", DATA / "flavours_paper.csv")
 KEYS = {
     *("trace", "policy", "window", "max_error_pct", "requests", "grams", "mean_error_pct", "over_budget"),
+    *("carried_pct", "granted_pct", "lead", "lead_h"),
     *("always_best_g", "carbon_blind_mix_g", "clairvoyant_g"),
     *("gap_to_clairvoyant_pct", "saving_vs_always_best_pct", "gain_vs_blind_mix_pct"),
     *("deferred_requests", "deadlines_missed", "realised_deferral_gain_pct", "notes"),
@@ -147,6 +151,25 @@ def test_what_random_chooses_follows_from_the_seed(results):
 # --window, --rolling, --carry-over-pct, --join
 
 
+HALF_DAYS = ("01T00", "02T12", "04T00", "05T12", "07T00", "08T12")
+
+
+def test_months_are_those_of_the_calendar_and_only_whole_ones_are_judged(results, tmp_path):
+    study = alike(tmp_path / "months.csv", days=70, slot_h=12)
+    objects = results(*study, "--window", "month")
+    assert [(each["window"], each["window_start"], each["window_end"]) for each in objects] == [
+        ("month", "2024-01-01T00:00:00Z", "2024-02-01T00:00:00Z"),
+        ("month", "2024-02-01T00:00:00Z", "2024-03-01T00:00:00Z"),
+    ]
+    assert objects[0]["notes"] == ["20 of 140 slots fill no whole window and are left out"]
+    assert not any(each["over_budget"] for each in objects)
+
+
+def test_a_rolling_month_is_refused(run):
+    result = run("replay", DAY, *FLAVOURS, "--max-error-pct", 2, "--window", "month", "--rolling")
+    assert_refused(result, "--rolling", "30d")
+
+
 def test_there_is_one_object_for_each_budget_window(results, tmp_path):
     study = alike(tmp_path / "days.csv")
     begins = [f"2024-01-{day:02}T00:00:00Z" for day in range(1, 10)]
@@ -154,6 +177,9 @@ def test_there_is_one_object_for_each_budget_window(results, tmp_path):
         ("1d", begins[:8], begins[1:]),
         ("7d", begins[:1], begins[7:8]),
         ("30d", begins[:1], begins[8:]),
+        ("2d", begins[:8:2], begins[2::2]),
+        ("36h", [f"2024-01-{at}:00:00Z" for at in HALF_DAYS[:5]], [f"2024-01-{at}:00:00Z" for at in HALF_DAYS[1:]]),
+        ("month", begins[:1], begins[8:]),
         ("all", begins[:1], begins[8:]),
     ):
         objects = results(*study, "--window", window)
@@ -164,14 +190,16 @@ def test_there_is_one_object_for_each_budget_window(results, tmp_path):
         notes = {
             "7d": ["12 of 96 slots fill no whole window and are left out"],
             "30d": ["the trace is shorter than 30d: one window of 192 h"],
+            "36h": ["6 of 96 slots fill no whole window and are left out"],
+            "month": ["the trace holds no whole month: one window of 192 h"],
         }
         assert [each["notes"] for each in objects] == [notes.get(window, [])] * len(starts)
 
 
-@pytest.mark.parametrize("window", ["2d", "7", "week", ""])
+@pytest.mark.parametrize("window", ["30m", "32d", "7", "week", ""])
 def test_an_unknown_window_is_refused_with_those_there_are(run, window):
     result = run("replay", DAY, *FLAVOURS, "--max-error-pct", 2, "--window", window)
-    assert_refused(result, "--window", repr(window), "1d", "7d", "30d", "all")
+    assert_refused(result, "--window", repr(window), "1h to 31d", "7d", "month", "all")
 
 
 def test_a_rolling_window_has_one_result_that_holds_at_every_moment(results, tmp_path):
@@ -190,6 +218,34 @@ def test_carried_over_credit_lets_a_window_err_more_and_still_hold(results, tmp_
     assert alone[1]["mean_error_pct"] <= 2.0 < carried[1]["mean_error_pct"] <= 3.0
     assert carried[1]["over_budget"] is False
     assert carried[1]["grams"] < alone[1]["grams"]
+    assert alone[1]["carried_pct"] == carried[0]["carried_pct"] == 0.0
+    assert carried[1]["mean_error_pct"] <= carried[1]["granted_pct"] == 2.0 + carried[1]["carried_pct"] <= 3.0
+
+
+def test_the_clairvoyant_has_the_credit_carried_over_as_well(results, tmp_path):
+    study = alike(tmp_path / "days.csv", days=2, slot_h=1, served=lambda slot: 0.1 if 10 <= slot < 24 else 1.0)
+    for policy in ("optimal", "carbon-blind"):
+        carrying = (*study, "--window", "1d", "--carry-over-pct", "50", "--policy", policy)
+        first, second = results(*carrying)
+        [alone] = results(*study, "--window", "1d", "--policy", policy, "--max-error-pct", second["granted_pct"])[1:]
+        assert second["carried_pct"] > 0.0
+        assert second["clairvoyant_g"] == pytest.approx(alone["clairvoyant_g"], rel=1e-9)
+        assert first["gap_to_clairvoyant_pct"] >= 0.0
+        assert second["gap_to_clairvoyant_pct"] >= 0.0
+
+
+def test_credit_carried_over_is_printed_where_there_is_any(run, tmp_path):
+    study = alike(tmp_path / "days.csv", days=2, slot_h=1, served=lambda slot: 0.1 if 10 <= slot < 24 else 1.0)
+    plain, carrying = (
+        run("replay", *study, "--max-error-pct", 2, "--window", "1d", *extra).out
+        for extra in ((), ("--carry-over-pct", "50"))
+    )
+    assert "granted %" not in " ".join(plain.split())
+    assert "carried" in carrying
+    first, second, *_ = table_rows(carrying)
+    assert first[3:5] == ["0.000", "2.000"]
+    assert float(second[3]) > 0.0
+    assert float(second[4]) == pytest.approx(2.0 + float(second[3]))
 
 
 @pytest.mark.parametrize("percent", ["101", "-1", "nan"])
@@ -223,7 +279,7 @@ def test_a_lead_is_a_time_with_its_unit(results, lead, hours):
 
 def test_what_is_known_sooner_is_never_known_less(results):
     whole, long, short = (results(DAY, *FLAVOURS, *lead)[0] for lead in ((), ("--lead", "24h"), ("--lead", "30m")))
-    assert without([whole], "lead_h") == without([long], "lead_h")
+    assert without([whole], "lead", "lead_h") == without([long], "lead", "lead_h")
     assert whole["gap_to_clairvoyant_pct"] < short["gap_to_clairvoyant_pct"]
 
 
@@ -249,8 +305,27 @@ def issued(path: Path, *, lead_slots: int) -> Path:
 def test_forecasts_as_issued_give_what_the_column_gives_with_the_same_lead(results, tmp_path):
     path = issued(tmp_path / "issues.csv", lead_slots=12)
     from_issues, from_column = results(DAY, *FLAVOURS, "--forecasts", path), results(DAY, *FLAVOURS, "--lead", "6h")
-    assert without(from_issues, "lead_h", "notes") == without(from_column, "lead_h", "notes")
-    assert from_issues[0]["notes"] == ["carbon forecasts as they were issued at the time"]
+    unlike = ("lead", "lead_h", "notes")
+    assert without(from_issues, *unlike) == without(from_column, *unlike)
+    assert from_issues[0]["lead"] == "as issued at the time"
+    assert from_issues[0]["notes"] == ["carbon forecasts as issued at the time: in force in 48 of 48 slots"]
+
+
+def test_of_forecasts_that_begin_late_only_the_slots_since_then_are_said_to_have_had_one(results, tmp_path):
+    path = issued(tmp_path / "issues.csv", lead_slots=12)
+    header, *lines = path.read_text().splitlines(keepends=True)
+    path.write_text(header + "".join(line for line in lines if line >= "2023-03-25T18"))
+    assert results(DAY, *FLAVOURS, "--forecasts", path)[0]["notes"] == [
+        "carbon forecasts as issued at the time: in force in 12 of 48 slots"
+    ]
+
+
+def test_forecasts_of_another_time_than_the_trace_are_refused(run, tmp_path):
+    path = issued(tmp_path / "issues.csv", lead_slots=12)
+    for year in ("2022", "2024"):
+        path.write_text(path.read_text().replace("2023-", f"{year}-").replace("2022-", f"{year}-"))
+        result = run("replay", DAY, *FLAVOURS, "--max-error-pct", 2, "--forecasts", path)
+        assert_refused(result, str(DAY), "in none of its slots, from 2023-03-25T00:00:00Z", f"from {year}-03-25")
 
 
 def test_a_lead_beside_forecasts_as_issued_is_refused(run, tmp_path):
@@ -285,6 +360,26 @@ def test_the_throttle_decides_otherwise_than_the_plan(results):
     assert [planned] == results(DAY, *FLAVOURS, "--defer", "0.3:6")
     assert throttled["deferred_requests"] != planned["deferred_requests"]
     assert throttled["realised_deferral_gain_pct"] < planned["realised_deferral_gain_pct"]
+
+
+def test_where_deadlines_were_missed_there_is_no_share_of_the_gain_but_they_are_counted(run, results):
+    missing = (OTHER_DAY, *FLAVOURS, "--defer", "0.3:1", "--processing", "throttle")
+    [throttled] = results(*missing)
+    assert throttled["deadlines_missed"] > 0.0
+    assert throttled["realised_deferral_gain_pct"] is None
+    row = next(table_rows(run("replay", *missing, "--max-error-pct", 2).out))
+    assert row[-2:] == ["n/a", f"{throttled['deadlines_missed']:,.0f}"]
+
+
+def test_the_rounding_of_floats_is_no_gain_by_waiting(results, tmp_path):
+    path, *rest = alike(tmp_path / "flat.csv", days=1, slot_h=1)
+    times = [line.partition(",")[0] for line in path.read_text().splitlines()]
+    carbon = [f"{300.0 + 1e-10 * (slot % 3)!r}" for slot in range(24)]
+    rows = [f"{time},{level},{level},100.0,100" for time, level in zip(times[1:], carbon, strict=True)]
+    head = path.read_text().splitlines()[0]
+    path.write_text("\n".join([head, *rows]) + "\n")
+    [result] = results(path, *rest, "--defer", "0.3:6")
+    assert result["realised_deferral_gain_pct"] is None
 
 
 @pytest.mark.parametrize("waiting", ["x", "2:6", "0.3", "0.3:-1", "0.3:", ":6", "nan:6", "-0.1:6", "0.3:6:1"])
@@ -434,6 +529,38 @@ def test_the_report_is_one_page_and_its_size_is_said(run, tmp_path):
     assert text.startswith("<!doctype html>")
     for said in ("GB &lt;Carbon&gt; API, CC BY", f"carbonrouter report {DAY}", "held in all 4 windows"):
         assert said in text
+
+
+def test_a_page_that_cannot_be_written_in_full_leaves_the_old_one_and_nothing_else(run, tmp_path, monkeypatch):
+    path = tmp_path / "page.html"
+    path.write_text("the old page")
+    write = Path.write_text
+
+    def full(self, text, **options):
+        write(self, text[:100], **options)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Path, "write_text", full)
+    result = run("report", DAY, *FLAVOURS, "--max-error-pct", 2, "--page", path)
+    assert_refused(result, f"{path}: cannot be written: ", code=1)
+    assert path.read_text() == "the old page"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_page_may_be_a_link_or_a_pipe(run, tmp_path):
+    target, link, pipe = tmp_path / "real.html", tmp_path / "link.html", tmp_path / "pipe"
+    link.symlink_to(target)
+    assert run("report", DAY, *FLAVOURS, "--max-error-pct", 2, "--page", link).code == 0
+    assert link.is_symlink()
+    assert target.read_text(encoding="utf-8").startswith("<!doctype html>")
+    os.mkfifo(pipe)
+    read: list[str] = []
+    reader = threading.Thread(target=lambda: read.append(pipe.read_text(encoding="utf-8")))
+    reader.start()
+    assert run("report", DAY, *FLAVOURS, "--max-error-pct", 2, "--page", pipe).code == 0
+    reader.join()
+    assert read[0].startswith("<!doctype html>")
+    assert pipe.is_fifo()
 
 
 def test_the_report_is_written_here_unless_a_place_is_named(run, tmp_path, monkeypatch):

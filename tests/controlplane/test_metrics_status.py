@@ -4,27 +4,20 @@ from __future__ import annotations
 
 import json
 import math
-import socket
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from typing import Any
 
-import aiohttp
 import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from controlplane.api.app import create_app
-from controlplane.api.server import serving
-from controlplane.intent import Endpoint
 from controlplane.metrics import registry_for
-from controlplane.status import engine_status
+from controlplane.views import engine_view
 from tests.controlplane.fakes import DAY_S, SLOT_S, World, carbon_series, cluster, load_report, service_spec
-from tests.support.ports import free_port
 from xds import ClusterLoad, ProxyStatus, SnapshotCache, TypeStatus, TypeUrl, XdsServer
 
 ENERGY = "named_metrics.energy_j"
 SHOP = {"namespace": "default", "service": "shop"}
+FEED = {"source": "scripted", "zone": "Z"}
 
 
 def quiet():
@@ -56,7 +49,7 @@ async def a_busy_hour(world: World) -> None:
 
 def samples(world: World, server: XdsServer) -> dict[str, list[tuple[dict[str, str], float]]]:
     found: dict[str, list[tuple[dict[str, str], float]]] = {}
-    registry = registry_for(world.engine, server, runtime=lambda: {"envoy_restarts": 4, "reload_failures": 3})
+    registry = registry_for(world.engine, server.registry, runtime=lambda: {"envoy_restarts": 4, "reload_failures": 3})
     for family in text_string_to_metric_families(generate_latest(registry).decode()):
         for sample in family.samples:
             found.setdefault(sample.name, []).append((sample.labels, sample.value))
@@ -72,13 +65,13 @@ def value(found: dict[str, list[tuple[dict[str, str], float]]], name: str, **lab
 async def test_every_metric_has_a_sound_name_help_and_type(world, server, busy):
     if busy:
         await a_busy_hour(world)
-    registry = registry_for(world.engine, server, runtime=quiet)
+    registry = registry_for(world.engine, server.registry, runtime=quiet)
     families = list(text_string_to_metric_families(generate_latest(registry).decode()))
-    assert len(families) >= 20
+    assert len(families) >= 15
     for family in families:
         assert family.name.startswith("carbonrouter_")
         assert family.documentation.endswith(".")
-        assert family.type in {"gauge", "counter"}
+        assert family.type in {"gauge", "counter", "histogram"}
         assert "_total" not in family.name
         for sample in family.samples:
             assert sample.name.endswith("_total") == (family.type == "counter")
@@ -103,11 +96,26 @@ async def test_metrics_are_the_sessions_numbers(world, server):
     assert value(found, "carbonrouter_window_error_ratio", **SHOP) == pytest.approx(0.02)
     carbon = session.decision.reasons.carbon_now_g_per_kwh
     assert value(found, "carbonrouter_carbon_intensity_g_per_kwh", **SHOP) == carbon
+    assert value(found, "carbonrouter_expected_precision_ratio", **SHOP) == 1 - session.decision.expected_error
+    assert value(found, "carbonrouter_decisions_total", **SHOP, policy="optimal") == session.tally.decisions["optimal"]
+    assert value(found, "carbonrouter_service_info", **SHOP, **FEED, policy="optimal") == 1
+    assert value(found, "carbonrouter_error_requests_total", **SHOP) == pytest.approx(12)
+    assert value(found, "carbonrouter_energy_joules_total", **SHOP, flavour="best") == 4800
+    assert value(found, "carbonrouter_reported_energy_requests_total", **SHOP, flavour="fast") == 30
+    assert value(found, "carbonrouter_budget_credit_error_requests", **SHOP) == pytest.approx(0.04 * 600 - 12)
+    commanded = [
+        number for having, number in found["carbonrouter_commanded_seconds_total"] if SHOP.items() <= having.items()
+    ]
+    assert sum(commanded) == pytest.approx(3900)
     states = {
-        state: value(found, "carbonrouter_carbon_source_state", **SHOP, state=state) for state in ("fresh", "stale")
+        state: value(found, "carbonrouter_carbon_source_state", **FEED, state=state) for state in ("fresh", "stale")
     }
     assert states == {"fresh": 1.0, "stale": 0.0}
-    assert value(found, "carbonrouter_carbon_source_age_seconds", **SHOP) == 3900
+    assert value(found, "carbonrouter_carbon_source_age_seconds", **FEED) == 3900
+    assert value(found, "carbonrouter_carbon_source_fetches_total", **FEED) == 1
+    horizons = {labels["horizon"]: number for labels, number in found["carbonrouter_carbon_forecast_g_per_kwh"]}
+    assert horizons == {"now": 300, "next": 300, "3h": 300, "6h": 300, "12h": 80}, "24 h are beyond the series"
+    assert value(found, "carbonrouter_services") == 2
     assert value(found, "carbonrouter_load_reports_total") == 3
     assert value(found, "carbonrouter_envoy_restarts_total") == 4
     assert value(found, "carbonrouter_reload_failures_total") == 3
@@ -171,20 +179,20 @@ def strict(status: dict[str, Any]) -> Any:
 
 
 async def test_status_is_strict_json_at_every_moment(world):
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
     world.configure(service_spec())
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
     world.engine.tick()
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
     await a_busy_hour(world)
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
     world.source.outcome = carbon_series([math.nan] * 96)
     world.clock.time_s += SLOT_S
     await world.feed.refresh()
     world.engine.tick()
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
     world.clock.time_s += 3 * DAY_S
-    strict(engine_status(world.engine, ()))
+    strict(engine_view(world.engine, ()))
 
 
 @pytest.mark.parametrize("joules", [math.nan, math.inf, -math.inf, 1e308, -5.0], ids=str)
@@ -195,7 +203,7 @@ async def test_a_lying_backend_cannot_break_status_or_metrics(world, server, jou
         load = ClusterLoad(succeeded=1, metrics={ENERGY: (1, joules)})
         world.engine.on_report(load_report({cluster("best"): load}))
     world.engine.tick()
-    status = strict(engine_status(world.engine, ()))
+    status = strict(engine_view(world.engine, ()))
     assert status["services"][0]["window"]["energy_j_per_request_reported"] == {}
     assert value(samples(world, server), "carbonrouter_reported_energy_joules_total", **SHOP, flavour="best") == 0
     strict(world.session.state())
@@ -203,7 +211,7 @@ async def test_a_lying_backend_cannot_break_status_or_metrics(world, server, jou
 
 async def test_status_tells_the_decision_the_budget_and_the_source(world):
     await a_busy_hour(world)
-    status = strict(engine_status(world.engine, ()))
+    status = strict(engine_view(world.engine, ()))
     assert [each["service"] for each in status["services"]] == ["other", "shop"]
     shop = status["services"][1]
     assert shop["weights"] == world.weights
@@ -228,7 +236,7 @@ async def test_status_of_a_new_window_does_not_show_the_old_ones_books(world):
     await a_busy_hour(world)
     world.clock.time_s += DAY_S
     world.engine.tick()
-    shop = engine_status(world.engine, ())["services"][1]
+    shop = engine_view(world.engine, ())["services"][1]
     assert shop["budget"]["previous_window"]["requests"] > 0
     assert shop["budget"]["windows_closed"] == 1
     assert (shop["budget"]["requests"], shop["budget"]["credit"], shop["window"]["requests"]) == (0.0, 0.0, 0.0)
@@ -239,13 +247,13 @@ async def test_a_broken_budget_is_told(world):
     world.engine.tick()
     world.clock.time_s += 10
     world.engine.on_report(load_report({cluster("fast"): 100}))
-    shop = engine_status(world.engine, ())["services"][0]
+    shop = engine_view(world.engine, ())["services"][0]
     held = next(each for each in shop["conditions"] if each["type"] == "BudgetHeld")
     assert (held["status"], held["reason"]) == ("True", "AheadOfBudget")
     assert shop["window"]["gap_to_clairvoyant_pct"] is None, "there is no bound within a budget that is exceeded"
     world.clock.time_s += DAY_S
     world.engine.tick()
-    shop = engine_status(world.engine, ())["services"][0]
+    shop = engine_view(world.engine, ())["services"][0]
     assert shop["budget"]["previous_window"]["held"] is False
     assert shop["budget"]["windows_exceeded"] == 1
 
@@ -256,7 +264,7 @@ async def test_status_tells_how_far_each_proxy_has_come(world):
         ROUTE=TypeStatus(sent="#2", acked="#1"),
         CLUSTER=TypeStatus(sent="#2", acked="#1", nack="no such thing", nacks=3),
     )
-    [told] = strict(engine_status(world.engine, [connected]))["proxies"]
+    [told] = strict(engine_view(world.engine, [connected]))["proxies"]
     assert told["node_id"] == "envoy-1"
     assert {name: each["state"] for name, each in told["types"].items()} == {
         "Listener": "SYNCED",
@@ -265,74 +273,3 @@ async def test_status_tells_how_far_each_proxy_has_come(world):
     }
     assert told["types"]["Cluster"]["reason"] == "no such thing"
     assert told["types"]["Cluster"]["rejections"] == 3
-
-
-@asynccontextmanager
-async def http(
-    world: World, server: XdsServer, *, host: str = "127.0.0.1"
-) -> AsyncIterator[tuple[str, dict[str, bool]]]:
-    state = {"ready": False}
-    app = create_app(
-        status=lambda: engine_status(world.engine, server.registry.proxies()),
-        registry=registry_for(world.engine, server, runtime=quiet),
-        ready=lambda: state["ready"],
-    )
-    listen = Endpoint(host, free_port(host))
-    async with serving(app, listen):
-        yield f"http://{listen}", state
-
-
-async def test_the_http_interface_tells_status_metrics_and_health(world, server):
-    await a_busy_hour(world)
-    async with http(world, server) as (url, state), aiohttp.ClientSession(url) as client:
-        async with client.get("/healthz") as answer:
-            assert (answer.status, await answer.json()) == (200, {"status": "ok"})
-        async with client.get("/readyz") as answer:
-            assert (answer.status, await answer.json()) == (503, {"status": "starting"})
-        state["ready"] = True
-        async with client.get("/readyz") as answer:
-            assert (answer.status, await answer.json()) == (200, {"status": "ready"})
-        async with client.get("/status") as answer:
-            assert answer.status == 200
-            told = json.loads(await answer.text(), parse_constant=pytest.fail)
-            assert told == strict(engine_status(world.engine, ()))
-        async with client.get("/metrics") as answer:
-            assert answer.headers["content-type"].startswith("text/plain; version=")
-            families = {family.name for family in text_string_to_metric_families(await answer.text())}
-            assert "carbonrouter_requests" in families
-        async with client.get("/nothing") as answer:
-            assert answer.status == 404
-        async with client.post("/status") as answer:
-            assert answer.status == 405
-
-
-async def test_the_http_interface_listens_on_ipv6(world, server):
-    async with (
-        http(world, server, host="::1") as (url, _),
-        aiohttp.ClientSession(url) as client,
-        client.get("/healthz") as answer,
-    ):
-        assert answer.status == 200
-
-
-async def test_a_taken_port_is_an_os_error(world, server):
-    app = create_app(
-        status=dict,
-        registry=registry_for(world.engine, server, runtime=quiet),
-        ready=bool,
-    )
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
-        async with serving(app, Endpoint("127.0.0.1", taken.getsockname()[1])):
-            pass
-
-
-async def test_the_port_is_free_again_afterwards(world, server):
-    app = create_app(
-        status=dict,
-        registry=registry_for(world.engine, server, runtime=quiet),
-        ready=bool,
-    )
-    listen = Endpoint("127.0.0.1", free_port())
-    for _ in range(2):
-        async with serving(app, listen):
-            pass

@@ -22,7 +22,7 @@ from controlplane.accounting import Account
 from controlplane.carbon import CarbonFeed
 from controlplane.demand import DemandForecast
 from controlplane.engine import Planned
-from controlplane.status import service_status
+from controlplane.views import service_view
 from scheduler import BudgetWindow
 from tests.controlplane.fakes import (
     DAY_S,
@@ -69,7 +69,7 @@ async def running(world: World) -> AsyncIterator[None]:
 
 
 def conditions(world: World) -> dict[str, tuple[str, str]]:
-    status = service_status(world.session, world.clock.now_s())
+    status = service_view(world.session, world.clock.now_s())
     return {each["type"]: (each["status"], each["reason"]) for each in status["conditions"]}
 
 
@@ -159,7 +159,7 @@ async def test_a_dead_provider_is_bridged_by_the_last_good_forecast_then_by_a_bl
     assert told[1] == ("provider+level", "True", "Fresh")
     assert told[4] == ("provider+level", "False", "LastGood")
     assert told[7] == ("none", "False", "CarbonBlindMix")
-    status = service_status(world.session, world.clock.now_s())
+    status = service_view(world.session, world.clock.now_s())
     assert "out of order" in next(each["message"] for each in status["conditions"] if each["type"] == "ForecastFresh")
     assert status["carbon"]["failures"] == 8
     world.source.outcome = carbon_series(TWO_HALVES, start_s=world.clock.now_s())
@@ -168,7 +168,7 @@ async def test_a_dead_provider_is_bridged_by_the_last_good_forecast_then_by_a_bl
     world.engine.tick()
     assert world.session.decision.reasons.forecast == "provider"
     assert conditions(world)["ForecastFresh"] == ("True", "Fresh")
-    assert service_status(world.session, world.clock.now_s())["carbon"]["last_error"] is None
+    assert service_view(world.session, world.clock.now_s())["carbon"]["last_error"] is None
 
 
 async def test_actual_carbon_is_learned_and_noted_in_the_account(world):
@@ -464,7 +464,7 @@ async def test_slots_of_another_length_begin_a_new_account_and_keep_the_budget(w
     answer(world, 10)
     world.configure(service_spec(slot_s=900.0))
     assert entered(world) == 10
-    assert world.session.account == Account(slot_s=900.0)
+    assert world.session.account.slots == {}
 
 
 async def test_the_account_does_not_grow_for_ever_without_a_forecast(world):

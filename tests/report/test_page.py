@@ -132,7 +132,7 @@ def test_what_has_no_figure_says_why():
     )
     row = Page(page(nothing)).table("Windows under").rows[1]
     assert row[3] == "n/a (no requests)"
-    assert row[-3:] == ["n/a (nothing emitted to compare with)"] * 2 + ["n/a (not a finite number)"]
+    assert row[-3:] == ["n/a (no emissions above zero to compare with)"] * 2 + ["n/a (not a finite number)"]
 
 
 def test_a_mean_that_leaves_windows_out_says_so():
@@ -146,6 +146,33 @@ def test_waiting_is_shown_only_where_requests_waited():
     read = Page(page(waited))
     assert read.table("Waiting").rows[1][-3:] == ["120", "3", "86.3"]
     assert read.table("Windows under").rows[1][-3:] == ["120", "3", "86.3"]
+
+
+def test_missed_deadlines_are_the_reason_for_no_share_of_the_gain():
+    late = one(deferred_requests=120.0, deadlines_missed=3.0, realised_deferral_gain_pct=None)
+    assert Page(page(late)).table("Waiting").rows[1][-1] == "n/a (deadlines were missed)"
+
+
+def test_credit_carried_over_is_shown_and_what_was_granted_judged_where_there_is_any():
+    assert "granted, %" not in Page(page()).text
+    carrying = one(carried_pct=0.5, granted_pct=2.5, mean_error_pct=2.4)
+    over = one(trace="bad day", carried_pct=0.5, granted_pct=2.5, mean_error_pct=2.6, over_budget=True)
+    read = Page(page(carrying, over))
+    for name in ("Promise kept", "Windows under", "Broken promises"):
+        table = read.table(name)
+        at = table.rows[0].index("granted, %")
+        assert [row[at - 1 : at + 1] for row in table.rows[1:]] == [["0.500", "2.500"]] * (len(table.rows) - 1)
+    assert "held, with credit carried over" in read.text
+    assert "OVER by 0.100 points" in read.text
+
+
+def test_results_that_knew_other_things_of_the_carbon_to_come_are_not_put_together():
+    rows = Page(page(one(), one(lead="no forecast"))).table("Promise kept").rows
+    assert [row[2] for row in rows] == [
+        "carbon forecast",
+        "the forecast column, all of it seen from the start",
+        "no forecast",
+    ]
 
 
 HOSTILE = '<script>alert("1")</script>&amp;\'"\x00\x1b\u202e\udcff'
@@ -210,7 +237,7 @@ def test_sources_flavours_command_and_version_are_stated():
     rows = {row[0]: row[-1] for row in read.table("Flavours").rows}
     assert rows["wasteful"].startswith("off the hull")
     assert rows["MediumPower"] == "yes"
-    for said in ("carbonrouter x", "carbonrouter 1.2", "2026-01-02T02:04:05+00:00", "as far as it goes"):
+    for said in ("carbonrouter x", "carbonrouter 1.2", "2026-01-02T02:04:05+00:00", "all of it seen from the start"):
         assert said in read.text
     assert "none was stated" in Page(page(sources=[])).text
     assert "no time stated" in Page(page()).text

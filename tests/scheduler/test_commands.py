@@ -170,3 +170,22 @@ def test_a_day_of_more_commands_than_are_kept_ends_within_budget_too(seed):
     controller.observe_requests(counts, until_s=START_S + 86400.0)
     books = books_of(controller)
     assert not over_budget(books.error_requests, 0.03 * books.requests)
+
+
+def stored(**change):
+    return {"errors": [], "slot_s": 0.0, "weights": {"high": 10_000.0}, "before": {}} | change
+
+
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        ({"weights": {"high": TOTAL_WEIGHT + 1.0}}, r"commands\.weights: a weight is 10000 at most"),
+        ({"before": {"high": 1e300}}, r"commands\.before: a weight is 10000 at most"),
+        ({"weights": {"high": 10**400}}, r"commands\.weights\.high: a number of that many digits"),
+        ({"slot_s": -(10**400)}, r"commands\.slot_s: a number of that many digits"),
+    ],
+)
+def test_stored_commands_that_cannot_be_are_refused(change, complaint):
+    assert Commands.from_dict(stored()).weights == {"high": TOTAL_WEIGHT}
+    with pytest.raises(ValueError, match=complaint):
+        Commands.from_dict(stored(**change))

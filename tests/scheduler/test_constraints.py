@@ -51,7 +51,7 @@ class Case:
         )
 
     def reference(self):  # noqa: C901 - one loop an equation
-        """Least missed shares, then least missed steps, then least grams."""
+        """Least missed shares, then least missed steps, then least grams, and the grams that leeway in those saved."""
         slots, options = self.error.shape
         least = self.error.min(axis=1)
         rows, bounds, shares, steps = [], [], [], []
@@ -99,7 +99,7 @@ class Case:
             ones[t, column] = 1.0
         cost = np.zeros(width)
         cost[: slots * options] = (self.requests[:, None] * self.grams).ravel()
-        found = []
+        found, leeway = [], 1e-6  # the solver keeps rows to 1e-7
         for goal in (shares, steps, cost):
             target = goal if goal is cost else np.isin(np.arange(width), goal).astype(float)
             for presolve in (False, True):  # where one of them is misled by rounding, the other is not
@@ -116,8 +116,8 @@ class Case:
                     break
             assert result.status == 0
             found.append(result.fun)
-            matrix, bounds = np.vstack((matrix, target)), [*bounds, result.fun + 1e-6]  # the solver keeps rows to 1e-7
-        return found
+            matrix, bounds = np.vstack((matrix, target)), [*bounds, result.fun + leeway]
+        return [*found, -leeway * float(result.ineqlin.marginals[-2:].sum())]
 
 
 def flavours(count):
@@ -167,11 +167,11 @@ def kinds(result):
 @given(cases())
 def test_it_is_the_optimum_of_an_independent_formulation(case):
     result = case.ask()
-    missed_shares, missed_steps, grams = case.reference()
+    missed_shares, missed_steps, grams, saved = case.reference()
     weights, found = result.plan.weights, kinds(result)
     assert (weights >= 0.0).all()
     assert np.allclose(weights.sum(axis=1), 1.0, atol=1e-12)
-    assert result.plan.grams == pytest.approx(grams, rel=1e-5, abs=1e-3)
+    assert abs(result.plan.grams - grams) <= max(1e-3, 1e-5 * grams) + saved  # each solver takes some leeway
     names = [f"{LEAST_SHARE_UNMET}:{n}" for n in NAMES[: weights.shape[1]]]
     unmet = bool(found & {GREATEST_SHARE_UNMET}) or any(name in result.conditions for name in names)
     for reported, missed in ((unmet, missed_shares), (STEP_LIMIT_UNMET in found, missed_steps)):

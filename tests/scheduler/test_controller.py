@@ -139,6 +139,17 @@ def test_no_carbon_at_all_is_no_reason_to_lower_quality():
     assert decision.weights == {"high": TOTAL_WEIGHT, "medium": 0, "low": 0}
 
 
+@pytest.mark.parametrize("carbon", [np.zeros(48), np.r_[0.0, CARBON[1:]]], ids=["none", "none now"])
+def test_of_flavours_that_err_and_emit_alike_the_one_of_less_energy_serves(carbon):
+    flavours = (
+        Flavour(name="wasteful", error=0.0, energy_j=9.0),
+        Flavour(name="thrifty", error=0.0, energy_j=5.0),
+        Flavour(name="low", error=0.1, energy_j=1.0),
+    )
+    decision = Controller(flavours, SETTINGS).decide(outlook(carbon=carbon, requests=REQUESTS), now_s=START_S)
+    assert decision.weights == {"wasteful": 0, "thrifty": TOTAL_WEIGHT, "low": 0}
+
+
 def test_a_promise_that_cannot_be_kept_gives_the_least_error_and_says_so():
     flavours = (Flavour(name="a", error=0.05, energy_j=2.0), Flavour(name="b", error=0.2, energy_j=1.0))
     decision = Controller(flavours, SETTINGS).decide(outlook(carbon=CARBON, requests=REQUESTS), now_s=START_S)

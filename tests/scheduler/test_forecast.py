@@ -148,3 +148,16 @@ def test_a_history_that_grows_reads_the_same_as_one_read_anew():
 def test_a_months_window_is_remembered():
     history = history_of(np.tile(TRUE[:48], 40))
     assert len(history.slots) == 35 * 48
+
+
+def test_what_a_long_outlook_says_elsewhere_neither_matters_nor_costs():
+    history, ask = history_of(TRUE), {"first": 3000, "count": 48, "ar": 0.8}
+    long = np.tile(TRUE[:48], 500)
+    found, _ = carbon_ahead(history, outlook(carbon=long), **ask)
+    elsewhere = long.copy()
+    elsewhere[: 3000 - history.keep] = elsewhere[3048:] = 0.0
+    assert carbon_ahead(history, outlook(carbon=elsewhere), **ask)[0] is found
+    assert all(len(part) < 10 * (history.keep + 48) for key in history.memo for part in key if isinstance(part, bytes))
+    near = long.copy()
+    near[3047] += 100.0
+    assert carbon_ahead(history, outlook(carbon=near), **ask)[0] is not found

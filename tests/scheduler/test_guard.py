@@ -48,9 +48,10 @@ def test_the_learned_guard_keeps_the_promise_on_noisy_days(name, noise):
         assert not result.over_budget
 
 
+@pytest.mark.parametrize("guard", [None, 0.0, 0.1])
 @pytest.mark.parametrize("demand", [[500] + [0] * 11, [500, 300, 100, 10, 0, 0, 1, 90, 10, 3, 1, 0]])
-def test_unforeseen_demand_that_fades_or_stops_keeps_the_running_mean_within_the_budget(demand):
-    controller = Controller(FLAVOURS, ControllerSettings(max_error=0.03, **WINDOW))
+def test_unforeseen_demand_that_fades_or_stops_keeps_the_running_mean_within_the_budget(demand, guard):
+    controller = Controller(FLAVOURS, ControllerSettings(max_error=0.03, guard=guard, **WINDOW))
     view = outlook(carbon=np.linspace(400.0, 50.0, SLOTS))
     for slot, requests in enumerate(demand):
         serve(controller, view, slot=slot, requests=float(requests))

@@ -65,6 +65,54 @@ def test_the_oldest_go_by_number_age_and_size_but_never_the_newest():
     assert large.issues[-1].values[0] == 59.0
 
 
+AHEAD = 400 * 48
+"""Slots of 400 days: as far off as a clock may be."""
+
+
+def values_of(archive: ForecastIssues) -> list[float | None]:
+    return [issue.values[0] for issue in archive.issues]
+
+
+@pytest.mark.parametrize("wrong", [[AHEAD], [AHEAD, AHEAD + 1, AHEAD + 2]], ids=["once", "for a while"])
+def test_a_clock_that_was_far_ahead_costs_nothing_that_was_kept_and_its_own_forecasts_go(wrong):
+    good = [(slot, [float(slot), 0.0]) for slot in range(10)]
+    archive = kept(*good, *((slot, [-1.0, float(slot)]) for slot in wrong))
+    assert values_of(archive) == [*map(float, range(10)), *[-1.0] * len(wrong)]
+    after = archive.keep(START_S + 10 * SLOT_S, START_S, SLOT_S, [10.0, 0.0])
+    assert values_of(after) == [float(slot) for slot in range(11)]
+    assert after.dropped == len(wrong)
+    assert after.keep(START_S + 11 * SLOT_S, START_S, SLOT_S, [11.0, 0.0]).dropped == 0
+
+
+def test_a_clock_that_starts_in_1970_costs_nothing_that_was_kept():
+    good = [(slot, [float(slot), 0.0]) for slot in range(10)]
+    archive = kept(*good).keep(60.0, 0.0, SLOT_S, [-1.0, -1.0])
+    assert values_of(archive) == [-1.0, *map(float, range(10))]
+    assert archive.as_of(60.0) == archive.issues[0]
+    assert archive.dropped == 0
+
+
+def test_what_is_being_kept_stays_whatever_is_full_and_the_wrong_clock_gives_way():
+    ahead = kept(*((AHEAD + slot, [-1.0, float(slot)]) for slot in range(3)), most=3)
+    for slot in range(3):
+        ahead = ahead.keep(START_S + slot * SLOT_S, START_S, SLOT_S, [float(slot), 0.0])
+        assert in_force(ahead, slot) == (float(slot), 0.0)
+        assert len(ahead.issues) <= 3
+    assert values_of(ahead) == [0.0, 1.0, 2.0]
+
+
+def test_what_was_kept_before_a_long_outage_is_not_all_dropped_at_its_end():
+    archive = kept(*((slot, [float(slot), 0.0]) for slot in (*range(5), AHEAD, AHEAD + 1)), keep_s=2 * SLOT_S)
+    assert values_of(archive) == [3.0, 4.0, AHEAD, AHEAD + 1.0]
+
+
+def test_how_many_were_dropped_at_once_is_told():
+    archive = kept(*((slot, [float(slot), 0.0]) for slot in range(4)))
+    assert archive.dropped == 0
+    shorter = ForecastIssues(issues=archive.issues, keep_s=SLOT_S)
+    assert shorter.keep(START_S + 4 * SLOT_S, START_S, SLOT_S, [4.0, 0.0]).dropped == 3
+
+
 def test_a_moment_knows_only_what_was_issued_by_then_on_any_grid():
     archive = kept((0, [10.0, 20.0, None, 40.0]), (1, [21.0, 31.0]))
     known = archive.known_at(START_S + SLOT_S - 1.0, start_s=START_S - SLOT_S, slot_s=SLOT_S, count=6)
@@ -74,6 +122,24 @@ def test_a_moment_knows_only_what_was_issued_by_then_on_any_grid():
     finer = archive.known_at(START_S, start_s=START_S, slot_s=SLOT_S / 2, count=4)
     assert np.array_equal(finer, [10.0, 10.0, 20.0, 20.0])
     assert np.isnan(archive.known_at(START_S - 1.0, start_s=START_S, slot_s=SLOT_S, count=4)).all()
+
+
+@pytest.mark.parametrize(
+    ("archive", "slots"),
+    [
+        (kept((0, [1.0] * 8)), 8),
+        (kept((-5, [1.0] * 8)), 3),
+        (kept((4, [1.0, 2.0])), 2),
+        (kept((0, [1.0, None, None]), (6, [2.0, 3.0])), 3),
+        (kept((0, [None, None, None])), 0),
+        (kept((-9, [1.0] * 9)), 0),
+        (kept((8, [1.0] * 8)), 0),
+        (kept().keep(START_S - SLOT_S, START_S + 20 * SLOT_S, SLOT_S, [1.0, 2.0]), 0),
+        (kept(), 0),
+    ],
+)
+def test_a_slot_has_a_forecast_where_one_in_force_reaches_it_or_a_later_one(archive, slots):
+    assert archive.in_force(start_s=START_S, slot_s=SLOT_S, count=8) == slots
 
 
 @pytest.mark.parametrize(

@@ -50,7 +50,9 @@ def decide_on(controller, scene, *, slots=range(SLOTS), available=None, restart=
     for slot in slots:
         if restart:
             state = json.loads(json.dumps(controller.state.to_dict(), allow_nan=False))
-            controller = Controller(scene[0], controller.settings, ControllerState.from_dict(state), carbon=controller.carbon)
+            controller = Controller(
+                scene[0], controller.settings, ControllerState.from_dict(state), carbon=controller.carbon
+            )
         decision = controller.decide(view, now_s=view.start_of(slot), available=available)
         counts = {name: weight / TOTAL_WEIGHT * float(requests[slot]) for name, weight in decision.weights.items()}
         controller.observe_requests(counts, until_s=view.start_of(slot + 1))

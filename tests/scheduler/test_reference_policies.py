@@ -256,3 +256,14 @@ def test_every_answer_is_sound(policy, told):
     again = policy().propose(told)
     assert (again.shares == proposal.shares).all()
     assert again.memory == proposal.memory
+
+
+@pytest.mark.parametrize("evaluations", [-1.0, -1e300, 1e300, 2.0**53, float("inf"), float("nan"), 0.5])
+def test_chance_goes_on_from_any_counter_that_a_state_may_hold(evaluations):
+    memory, rows = {"evaluations": evaluations}, []
+    for _ in range(3):
+        proposal = RandomShares().propose(situation(memory=memory))
+        rows.append(tuple(shares(proposal)))
+        memory = proposal.memory
+    assert len(set(rows)) == 3
+    assert 0.0 <= memory["evaluations"] <= 2.0**53

@@ -6,7 +6,9 @@ import json
 import numpy as np
 import pytest
 
-from scheduler import TraceError, replay, settings_for
+from scheduler import BudgetWindow, Controller, TraceError, replay, settings_for
+from scheduler.policies import LOOKAHEAD_SLOTS
+from scheduler.replay import Deferral
 
 from .support import day, paper_flavours
 
@@ -44,6 +46,12 @@ def test_without_any_forecast_the_day_is_the_blind_mix():
     assert any("no carbon forecast" in note for note in result.notes)
 
 
+def test_no_plan_of_the_rest_of_the_window_is_kept_behind_what_was_decided():
+    for decision in run(day("stable_m06"), 2).decisions:
+        assert decision.planned_weights.shape == (1, 3)
+        assert decision.planned_weights.base is None
+
+
 def test_a_trace_without_requests_has_constant_demand():
     result = run(dataclasses.replace(day("stable_m06"), requests_actual=None, requests_forecast=None), 2)
     assert np.ptp(result.served.sum(axis=1)) == pytest.approx(0.0, abs=1e-9)
@@ -77,4 +85,40 @@ def test_windows_that_cannot_be_replayed_are_refused_before_the_work():
             trace, slot_s=slot_s, carbon_actual=many, carbon_forecast=None, requests_actual=None, requests_forecast=None
         )
         with pytest.raises(TraceError, match=told):
-            replay(odd, paper_flavours(), settings=settings_for(odd, max_error=0.02, window="1d"))
+            replay(odd, paper_flavours(), settings=settings_for(odd, max_error=0.02, window=BudgetWindow()))
+
+
+def long_trace(days):
+    trace = day("camel_m03")
+    columns = ("carbon_actual", "carbon_forecast", "requests_actual", "requests_forecast")
+    return dataclasses.replace(trace, **{name: np.tile(getattr(trace, name), days) for name in columns})
+
+
+@pytest.mark.parametrize("window", [BudgetWindow(length_s=2 * 86400.0), BudgetWindow(kind="rolling")])
+def test_a_decision_is_handed_no_more_of_a_long_trace_than_its_window_can_reach(monkeypatch, window):
+    trace, handed, decide = long_trace(10), [], Controller.decide
+
+    def recorded(self, outlook, *, now_s, **more):
+        slot = outlook.slot_of(now_s)
+        handed.append(max(outlook.requests.size, outlook.carbon_g_per_kwh.size) - slot)
+        return decide(self, outlook, now_s=now_s, **more)
+
+    monkeypatch.setattr(Controller, "decide", recorded)
+    results = replay(trace, paper_flavours(), settings=settings_for(trace, max_error=0.02, window=window))
+    assert len(handed) == 480
+    assert max(handed) <= max(window.length_s / 1800.0, LOOKAHEAD_SLOTS) + 2
+    assert not any(result.over_budget for result in results)
+
+
+@pytest.mark.parametrize("deferral", [None, Deferral(share=0.3, wait_s=6 * 3600.0)], ids=["at once", "some wait"])
+def test_what_comes_after_a_window_changes_nothing_in_it(deferral):
+    short, long = (
+        replay(
+            trace,
+            paper_flavours(),
+            settings=settings_for(trace, max_error=0.02, window=BudgetWindow()),
+            deferral=deferral,
+        )[:2]
+        for trace in (long_trace(4), long_trace(8))
+    )
+    assert [result.grams for result in short] == [result.grams for result in long]

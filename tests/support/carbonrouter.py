@@ -47,7 +47,7 @@ class Installation:
     @property
     def status_url(self) -> str:
         """Where status and metrics are."""
-        return f"http://{self.config['status']['listen']}"
+        return f"http://{self.config['api']['listen']}"
 
     def write(self) -> None:
         """Write the configuration."""
@@ -61,7 +61,7 @@ class Installation:
             self.process = await asyncio.create_subprocess_exec(
                 COMMAND, "-v", "up", "-f", str(self.file), stdout=log, stderr=log
             )
-        await eventually(lambda: "status:" in self.log or self.ended, timeout=30.0)
+        await eventually(lambda: "live page:" in self.log or self.ended, timeout=30.0)
         assert not self.ended, self.log
 
     @property
@@ -127,7 +127,7 @@ async def installation(
             "report_every": "250ms",
             "concurrency": 1,
         },
-        "status": {"listen": f"{HOST}:{free_port()}"},
+        "api": {"listen": f"{HOST}:{free_port()}"},
         "state_dir": "state",
         "services": [
             {

@@ -1,0 +1,132 @@
+"""Before any route: who may ask, how much, and how often."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable
+from urllib.parse import urlsplit
+
+from limits import RateLimitItemPerSecond
+from limits.storage import MemoryStorage
+from limits.strategies import FixedWindowRateLimiter
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from controlplane.api.problems import ProblemError, problem_response
+from controlplane.api.token import BearerToken
+from controlplane.metrics import ApiMetrics
+
+MOST_BODY_BYTES = 256 * 1024
+_READING = frozenset({"GET", "HEAD", "OPTIONS"})
+_OPEN = ("/healthz", "/readyz", "/page/")
+_LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
+
+
+class Guard:
+    """Lets through what may pass, refuses the rest with a problem, and counts both.
+
+    Without a token only this machine can reach us; then a page in somebody's browser must not act in their name, so
+    names other than this machine's and what browsers mark as coming from elsewhere are refused.
+
+    Args:
+        app: what is guarded.
+        token: who brings it may ask; None where only this machine can reach us.
+        own_host: the address we listen on.
+        per_second: requests of one client, on average over two seconds.
+        metrics: where answers are counted.
+    """
+
+    def __init__(
+        self, app: ASGIApp, *, token: BearerToken | None, own_host: str, per_second: float, metrics: ApiMetrics
+    ) -> None:
+        self._app = app
+        self._token = token
+        self._hosts = _LOCAL_HOSTS | {own_host}
+        self._rate = RateLimitItemPerSecond(max(1, round(2 * per_second)), 2)
+        self._limiter = FixedWindowRateLimiter(MemoryStorage())
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, or have it answered."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began_s, status = time.perf_counter(), 500
+
+        async def sending(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            problem = self._objection(scope)
+            if problem is not None:
+                await problem_response(problem)(scope, receive, sending)
+            else:
+                await self._app(scope, _bounded(receive), sending)
+        finally:
+            template = getattr(scope.get("route"), "path", None)
+            seconds = time.perf_counter() - began_s
+            self._metrics.observe(route=template, method=scope["method"], status=status, seconds=seconds)
+
+    def _objection(self, scope: Scope) -> ProblemError | None:
+        client = scope.get("client")
+        if not self._limiter.hit(self._rate, client[0] if client else "unknown"):
+            return ProblemError(429, "too many requests; see api.requests_per_second", headers={"Retry-After": "1"})
+        headers = Headers(scope=scope)
+        if _length(headers) > MOST_BODY_BYTES:
+            return ProblemError(413, f"a body may have {MOST_BODY_BYTES} bytes")
+        return self._stranger(scope, headers)
+
+    def _stranger(self, scope: Scope, headers: Headers) -> ProblemError | None:
+        path: str = scope["path"]
+        if path == "/" or path.startswith(_OPEN):
+            return None
+        if self._token is not None:
+            if self._token.opens(headers.get("authorization", "")):
+                return None
+            return ProblemError(
+                401, "bring the token: Authorization: Bearer ...", headers={"WWW-Authenticate": "Bearer"}
+            )
+        host = headers.get("host", "")
+        if _name(f"//{host}") not in self._hosts:
+            return ProblemError(403, "this address is not ours; ask by the address we listen on")
+        if scope["method"] not in _READING and _from_elsewhere(headers, host):
+            return ProblemError(403, "a page of another site may not steer services")
+        return None
+
+
+def _from_elsewhere(headers: Headers, host: str) -> bool:
+    if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and urlsplit(origin).netloc != host
+
+
+def _name(url: str) -> str | None:
+    try:
+        return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _length(headers: Headers) -> int:
+    text = headers.get("content-length", "0")
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < 16 else MOST_BODY_BYTES + 1
+
+
+def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
+    """A body sent in chunks says no length before."""
+    taken = 0
+
+    async def receiving() -> Message:
+        nonlocal taken
+        message = await receive()
+        taken += len(message.get("body", b""))
+        if taken > MOST_BODY_BYTES:
+            raise HTTPException(413, f"a body may have {MOST_BODY_BYTES} bytes")
+        return message
+
+    return receiving

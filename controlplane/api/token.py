@@ -1,0 +1,59 @@
+"""The bearer token that opens the API."""
+
+from __future__ import annotations
+
+import hmac
+import logging
+import os
+from pathlib import Path
+
+from controlplane.statedir import StartError
+
+logger = logging.getLogger(__name__)
+
+_MAX_BYTES = 4096
+_SHORTEST = 16
+
+
+class BearerToken:
+    """The token in a file, read again when the file changes; while it cannot be read, the last one holds.
+
+    Raises:
+        StartError: it cannot be read at first, or is too short to keep anybody out.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._version: tuple[int, int, int] | None = None
+        self._token = b""
+        try:
+            self._read()
+        except (OSError, ValueError) as error:
+            raise StartError(f"api.token_file {path} cannot be used: {_reason(error)}") from error
+
+    def opens(self, authorization: str) -> bool:
+        """Whether the value of an Authorization header is this token's; takes as long for a wrong one."""
+        try:
+            self._read()
+        except (OSError, ValueError) as error:
+            logger.warning("api.token_file %s cannot be used, the last token holds: %s", self._path, _reason(error))
+        scheme, _, told = authorization.partition(" ")
+        return hmac.compare_digest(told.strip().encode(), self._token) and scheme.lower() == "bearer"
+
+    def __repr__(self) -> str:
+        return f"BearerToken({str(self._path)!r})"
+
+    def _read(self) -> None:
+        found = self._path.stat()
+        version = (found.st_mtime_ns, found.st_size, found.st_ino)
+        if version == self._version:
+            return
+        with self._path.open("rb") as file:
+            token = file.read(_MAX_BYTES + 1).strip()
+        if not _SHORTEST <= len(token) <= _MAX_BYTES:
+            raise ValueError(f"a token has {_SHORTEST} to {_MAX_BYTES} characters")
+        self._token, self._version = token, version
+
+
+def _reason(error: OSError | ValueError) -> str:
+    return os.strerror(error.errno) if isinstance(error, OSError) and error.errno else str(error)

@@ -1,0 +1,114 @@
+"""Credentials: where they are kept, and what goes out with a request. Their text is never shown."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import os
+import stat
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from controlplane.carbon.errors import PermanentSourceError
+
+MAX_BYTES = 4096
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Credential:
+    """A header that lets a request in, and what must not be repeated from an answer to it."""
+
+    header: str
+    value: str = field(repr=False)
+    secrets: tuple[str, ...] = field(repr=False)
+
+    def hide(self, text: str) -> str:
+        """Return `text` without the secrets."""
+        for secret in self.secrets:
+            text = text.replace(secret, "***")
+        return text
+
+    @classmethod
+    def token(cls, value: str, *, header: str) -> Credential:
+        """A token that stands in a header of its own."""
+        return cls(header=header, value=value, secrets=(value,))
+
+    @classmethod
+    def bearer(cls, token: str) -> Credential:
+        """A token for `Authorization` (RFC 6750)."""
+        return cls(header="Authorization", value=f"Bearer {token}", secrets=(token,))
+
+    @classmethod
+    def basic(cls, username: str, password: str) -> Credential:
+        """A name and a password for `Authorization` (RFC 7617)."""
+        encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
+        return cls(header="Authorization", value=f"Basic {encoded}", secrets=(encoded, password))
+
+
+class Secret(Protocol):
+    """Where a secret is kept. It is read each time it is needed, so that it can be changed while all runs."""
+
+    async def read(self, *, source: str) -> str:
+        """Return the secret, without the white space around it.
+
+        Raises:
+            PermanentSourceError: it is missing, empty, too long or no plain text; names the place, not the text.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class SecretFile:
+    """A file that holds a secret and nothing else."""
+
+    path: Path
+
+    async def read(self, *, source: str) -> str:
+        """See `Secret`."""
+        try:
+            content = await asyncio.to_thread(_content, self.path)
+        except OSError as error:
+            reason = os.strerror(error.errno) if error.errno else "cannot be read"
+            raise PermanentSourceError(f"credential file {self.path}: {reason}", source=source) from None
+        return _checked(content, f"credential file {self.path}", source=source)
+
+
+@dataclass(frozen=True, slots=True)
+class SecretVariable:
+    """An environment variable that holds a secret."""
+
+    name: str
+
+    async def read(self, *, source: str) -> str:
+        """See `Secret`."""
+        content = os.environ.get(self.name, "").encode(errors="surrogateescape")
+        return _checked(content, f"environment variable {self.name}", source=source)
+
+
+def sendable(text: str) -> bool:
+    """Tell whether a text may stand in a header: visible ASCII, so that it ends no line."""
+    return text.isascii() and text.isprintable() and 0 < len(text) <= MAX_BYTES
+
+
+def _content(path: Path) -> bytes:
+    # Not to wait for ever where somebody put a pipe.
+    descriptor = os.open(path, os.O_RDONLY)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError
+        return file.read(MAX_BYTES + 1)
+
+
+def _checked(content: bytes, place: str, *, source: str) -> str:
+    if len(content) > MAX_BYTES:
+        raise PermanentSourceError(f"{place}: is larger than {MAX_BYTES} bytes", source=source)
+    try:
+        text = content.decode("utf-8-sig").strip()
+    except UnicodeDecodeError:
+        text = "\0"
+    if not text:
+        raise PermanentSourceError(f"{place}: is missing or empty", source=source)
+    if not text.isprintable():
+        raise PermanentSourceError(f"{place}: is not one line of text", source=source)
+    return text

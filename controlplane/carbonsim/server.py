@@ -1,0 +1,96 @@
+"""Serving the simulation inside an event loop: a process of its own, a test or the demo."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+import uvicorn
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from controlplane.carbonsim.app import create_app
+from controlplane.carbonsim.faults import Fault
+from controlplane.carbonsim.noise import Noise
+from controlplane.carbonsim.provider import Provider
+from controlplane.carbonsim.tape import Tape
+from controlplane.clock import Clock
+
+# A client that does not read its answer must not hold the end up.
+_STOP_S = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SimOptions:
+    """How the provider behaves.
+
+    Attributes:
+        noise_pct: standard deviation of forecast errors at long leads, in %; see `noise.Noise`.
+        seed: of the noise, and of faults that happen with a probability.
+        planned: faults that are known beforehand.
+        token: what Electricity Maps' header must hold; None lets everybody in.
+    """
+
+    noise_pct: float = 0.0
+    seed: int = 0
+    planned: tuple[Fault, ...] = ()
+    token: str | None = None
+
+    def __repr__(self) -> str:
+        return f"SimOptions(noise_pct={self.noise_pct!r}, seed={self.seed!r}, planned={self.planned!r})"
+
+
+class _Server(uvicorn.Server):
+    """Leaves the process's signals to whoever owns the process."""
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+class _Protocol(H11Protocol):
+    """Hands each request its connection, which a fault may cut."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        self.app_state = {**self.app_state, "transport": transport}
+        super().connection_made(transport)
+
+
+@contextlib.asynccontextmanager
+async def serving_sim(
+    tape: Tape, *, clock: Clock, options: SimOptions | None = None, host: str = "127.0.0.1", port: int = 0
+) -> AsyncIterator[str]:
+    """Serve `tape` by `clock` while the context lasts; gives the base URL. Port 0 takes a free one.
+
+    Raises:
+        OSError: the address cannot be bound.
+    """
+    options = options or SimOptions()
+    stopping = asyncio.Event()
+    provider = Provider(tape, clock=clock, noise=Noise(pct=options.noise_pct, seed=options.seed))
+    app = create_app(provider, token=options.token, planned=options.planned, seed=options.seed, stopping=stopping)
+    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
+    # Connections inherit it. asyncio sets it only where it made the listener; without, each answer waits 40 ms for the
+    # client's delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    config = uvicorn.Config(
+        app,
+        http=_Protocol,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        server_header=False,
+        timeout_graceful_shutdown=_STOP_S,
+    )
+    server = _Server(config)
+    task = asyncio.create_task(server.serve(sockets=[listener]))
+    try:
+        bound = listener.getsockname()[1]
+        yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+    finally:
+        stopping.set()
+        server.should_exit = True
+        await task
+        listener.close()

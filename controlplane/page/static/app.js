@@ -1,0 +1,205 @@
+// The page: which view is shown, when it is asked for again, and whether what it shows is live.
+
+import { Problem, keepToken, token } from "./api.js";
+import { h, patch } from "./dom.js";
+import { momentText, isoOf } from "./format.js";
+import { follow } from "./live.js";
+import { routeOf } from "./routes.js";
+import { announce } from "./say.js";
+import { signInForm } from "./signin.js";
+import { news } from "./news.js";
+
+const RETRY_MS = 3000;
+const NAVIGATION = [["Services", "#/services", "services"], ["Sources", "#/sources", "sources"], ["Proxies", "#/proxies", "proxies"]];
+
+const link = { state: "connecting", since: null };
+const places = new Map();
+let route = routeOf(location.hash);
+let data = null;
+let problem = null;
+let asOf = null;
+let loading = null;
+let nextLoad = null;
+let due = false;
+let drawing = false;
+
+function render() {
+  drawing = false;
+  patch(document.getElementById("nav"), navigation());
+  patch(document.getElementById("link"), linkState());
+  patch(document.getElementById("notice"), notice());
+  const main = document.getElementById("main");
+  main.classList.toggle("stale", link.state !== "live" || problem !== null);
+  patch(main, link.state === "signed-out"
+    ? signInForm(signIn, problem)
+    : h("div", { key: route.hash.split("?")[0], class: `view ${route.name}` }, route.view.render(data, route.params, go, redraw)));
+  const title = `${route.view.title(route.params)} · carbonrouter`;
+  if (document.title !== title) document.title = title;
+}
+
+/** Draw again with the next frame; `reload`: ask the server first. */
+function redraw(how) {
+  if (how?.reload) {
+    load();
+    return;
+  }
+  if (drawing) return;
+  drawing = true;
+  requestAnimationFrame(render);
+}
+
+function navigation() {
+  return h("ul", {}, NAVIGATION.map(([name, href, view]) => h("li", { key: name },
+    h("a", { href, "aria-current": route.section === view ? "page" : null }, name))));
+}
+
+function linkState() {
+  const words = { connecting: "connecting", live: "live", reconnecting: `reconnecting since ${link.since}`, "signed-out": "signed out" };
+  const known = asOf && `as of ${momentText(asOf)}`;
+  return [
+    h("span", { key: "state", class: `state ${link.state}`, "data-state": link.state }, h("span", { class: "dot", "aria-hidden": "true" }), words[link.state]),
+    known && h("span", { key: "as-of", class: "as-of" }, known),
+    token() !== null && link.state !== "signed-out" && h("button", { key: "out", type: "button", class: "plain", on: { click: () => signOut() } }, "Sign out"),
+  ];
+}
+
+function notice() {
+  if (link.state === "reconnecting") {
+    const old = asOf ? `The figures below are old: as of ${momentText(asOf)} by the engine's clock.` : "Nothing is known yet.";
+    return h("p", { key: "lost", class: "notice" }, h("strong", {}, "The engine does not answer. "), old, " Proxies that no longer hear from it return to full quality by themselves.");
+  }
+  if (problem && link.state !== "signed-out") return h("p", { key: "problem", class: "notice" }, h("strong", {}, "This could not be loaded. "), problem.message);
+  return null;
+}
+
+async function load() {
+  clearTimeout(nextLoad);
+  loading?.abort();
+  const mine = new AbortController();
+  loading = mine;
+  nextLoad = null;
+  due = false;
+  const asked = route;
+  let wait = route.view.everyMs;
+  try {
+    const answer = await route.view.load(route.params, mine.signal);
+    if (mine.signal.aborted || asked !== route) return;
+    for (const said of news(route, data, answer)) announce(said);
+    const first = data === null;
+    [data, problem, asOf] = [answer, null, answer.time];
+    if (first && route.bare && answer.total === 1) {
+      const [only] = answer.services;
+      go(`#/services/${encodeURIComponent(only.namespace)}/${encodeURIComponent(only.service)}`, { replace: true });
+      return;
+    }
+    render();
+    if (first) restorePlace();
+  } catch (error) {
+    if (mine.signal.aborted || asked !== route) return;
+    if (!(error instanceof Problem)) throw error;
+    if (error.status === 401) setLink("signed-out");
+    problem = error;
+    due = true;
+    wait = RETRY_MS;
+    redraw();
+  } finally {
+    if (loading === mine) {
+      loading = null;
+      nextLoad = setTimeout(() => {
+        nextLoad = null;
+        if (due) wantLoad();
+      }, wait);
+    }
+  }
+}
+
+/** Something has changed: ask again, but not more often than the view can bear, and not for nobody. */
+function wantLoad() {
+  due = true;
+  if (loading === null && nextLoad === null && !document.hidden && link.state !== "signed-out") load();
+}
+
+function setLink(state) {
+  if (state === link.state) return;
+  link.state = state;
+  // The engine cannot be asked for the time now, so this one moment is by the browser's clock.
+  link.since = isoOf(Date.now() / 1000).slice(11, 19) + " UTC";
+  announce({ live: "Live again", reconnecting: "The engine does not answer; reconnecting", "signed-out": "Signed out" }[state] ?? "");
+  redraw();
+}
+
+function signIn(value) {
+  keepToken(value);
+  problem = null;
+  link.state = "connecting";
+  again();
+  load();
+  render();
+}
+
+function signOut() {
+  keepToken(null);
+  [data, asOf, problem] = [null, null, null];
+  setLink("signed-out");
+  again();
+}
+
+function go(hash, { replace = false } = {}) {
+  if (hash === location.hash) return;
+  if (replace) {
+    history.replaceState(null, "", hash);
+    navigated();
+  } else {
+    location.hash = hash;
+  }
+}
+
+function navigated() {
+  if (routeOf(location.hash) === null) return;
+  const before = route;
+  route = routeOf(location.hash);
+  const samePage = before.hash.split("?")[0] === route.hash.split("?")[0];
+  if (!samePage) {
+    places.set(before.hash.split("?")[0], { top: scrollY, focus: document.activeElement?.getAttribute("href") });
+    [data, problem] = [null, null];
+    render();
+    scrollTo(0, 0);
+    document.getElementById("title")?.focus({ preventScroll: true });
+  } else if (document.activeElement?.closest(".pager")) {
+    scrollTo(0, 0);
+    document.getElementById("title")?.focus({ preventScroll: true });
+  }
+  load();
+}
+
+/** Back in a list: where one was, on the link one had followed. */
+function restorePlace() {
+  const place = places.get(route.hash.split("?")[0]);
+  if (!place || route.section !== "services" || route.name !== "overview") return;
+  places.delete(route.hash.split("?")[0]);
+  const followed = [...document.querySelectorAll("a.service")].find((each) => each.getAttribute("href") === place.focus);
+  followed?.focus({ preventScroll: true });
+  scrollTo(0, place.top);
+}
+
+function keys(event) {
+  const typing = event.target.closest?.("input, select, textarea, dialog");
+  if (event.key !== "/" || typing || event.ctrlKey || event.metaKey || event.altKey) return;
+  const search = document.getElementById("search");
+  if (!search) return;
+  event.preventDefault();
+  search.focus();
+}
+
+addEventListener("hashchange", () => navigated());
+addEventListener("keydown", keys);
+document.addEventListener("visibilitychange", () => {
+  if (!document.hidden && due) wantLoad();
+});
+document.querySelector(".skip").addEventListener("click", (event) => {
+  event.preventDefault();  // the address names the view, not a place in it
+  document.getElementById("main").focus();
+});
+const again = follow({ onState: setLink, onChange: wantLoad });
+render();
+load();

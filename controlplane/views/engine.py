@@ -1,0 +1,58 @@
+"""The whole engine as plain data."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controlplane.carbon import CarbonFeed
+from controlplane.engine import Engine
+from controlplane.views.proxies import proxy_status
+from controlplane.views.service import service_line, service_view
+from controlplane.views.sources import source_view
+from controlplane.views.times import iso
+from xds import ProxyStatus
+
+
+def engine_view(engine: Engine, proxies: Sequence[ProxyStatus]) -> dict[str, Any]:
+    """Everything about every service and proxy, JSON-safe. Shares are fractions, times ISO 8601 in UTC."""
+    now_s = engine.clock.now_s()
+    return {
+        "time": iso(now_s),
+        "services": [service_view(session, now_s) for _, session in sorted(engine.sessions.items())],
+        "proxies": [proxy_status(proxy) for proxy in proxies],
+        "feedback": feedback_view(engine),
+    }
+
+
+def feedback_view(engine: Engine) -> dict[str, float]:
+    """What is known of reports: how many came, for what time they are missing, and whether books could be saved."""
+    return {
+        "reports": engine.feedback.reports,
+        "unreported_seconds": round(engine.feedback.unreported_s, 3),
+        "state_write_failures": engine.writer.failures,
+    }
+
+
+def services_page(engine: Engine, *, search: str, offset: int, limit: int) -> dict[str, Any]:
+    """Some services in the order of their names, those with `search` in theirs, one line each."""
+    now_s = engine.clock.now_s()
+    found = [session for key, session in sorted(engine.sessions.items()) if search in key]
+    return {
+        "time": iso(now_s),
+        "generation": engine.changes.number,
+        "total": len(found),
+        "services": [service_line(session, now_s) for session in found[offset : offset + limit]],
+    }
+
+
+def sources_view(engine: Engine) -> list[dict[str, Any]]:
+    """Every source in use, with the services that rest on it."""
+    now_s = engine.clock.now_s()
+    services: dict[CarbonFeed, list[str]] = {}
+    for key, session in sorted(engine.sessions.items()):
+        services.setdefault(session.feed, []).append(key)
+    return [
+        {**source_view(feed, now_s), "services": len(keys), "some_services": keys[:20]}
+        for feed, keys in services.items()
+    ]

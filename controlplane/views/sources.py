@@ -1,0 +1,25 @@
+"""A source of carbon figures as plain data."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from controlplane.carbon import CarbonFeed
+
+
+def source_view(feed: CarbonFeed, now_s: float) -> dict[str, Any]:
+    """How good a feed's series is, what it is, and what went wrong last; JSON-safe."""
+    status, series = feed.status(now_s), feed.series
+    return {
+        "source": status.source,
+        "zone": status.zone,
+        "state": status.state,
+        "age_s": status.age_s,
+        "last_error": status.last_error,
+        "fetches": status.fetches,
+        "failures": status.failures,
+        "kind": series.kind if series else None,
+        "basis": series.basis if series else None,
+        "licence": series.licence if series else None,
+        "notes": list(series.notes) if series else [],
+    }
