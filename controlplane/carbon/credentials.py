@@ -93,7 +93,7 @@ def sendable(text: str) -> bool:
 
 def _content(path: Path) -> bytes:
     # Not to wait for ever where somebody put a pipe.
-    descriptor = os.open(path, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError

@@ -277,6 +277,13 @@ async def test_an_expired_token_costs_one_login_and_no_loop(provider):
     assert [request.path for request in provider.requests[before:]] == ["/v3/forecast", "/login", "/v3/forecast"]
 
 
+async def test_a_new_token_that_is_refused_is_not_followed_by_another_login(provider):
+    source = serve(provider, "watttime", lambda request, document: answer(status=401))
+    with pytest.raises(PermanentSourceError, match="HTTP 401"):
+        await fetched(source)
+    assert [request.path for request in provider.requests] == ["/login", "/v3/forecast"]
+
+
 async def test_the_password_is_read_again_at_every_login(provider, tmp_path):
     serve(provider, "watttime")
     for name, text in (("user", f" {USERNAME}\n"), ("password", PASSWORD)):
