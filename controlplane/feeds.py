@@ -59,7 +59,7 @@ class Feeds:
         """A recorded file holds its own past."""
         if self._observed is None or isinstance(section, FileCarbon):
             return None
-        return ZoneMemory(self._observed, source=source.name, zone=source.zone)
+        return ZoneMemory(self._observed, source)
 
     def _archive_for(self, section: Carbon) -> IssueArchive | None:
         """A recorded file was issued long ago; only what comes from a provider is worth keeping."""

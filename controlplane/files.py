@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import tempfile
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import IO
 from urllib.parse import quote
 
+_UNFINISHED = ".writing-"
 _LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
 
 
@@ -22,7 +24,7 @@ def write_whole(path: Path, write: Callable[[IO[str]], object]) -> None:
     Raises:
         OSError: the disk refused; the old content is still there. So it is after whatever `write` raises.
     """
-    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=".writing-", delete=False, encoding="utf-8") as file:
+    with tempfile.NamedTemporaryFile("w", dir=path.parent, prefix=_UNFINISHED, delete=False, encoding="utf-8") as file:
         try:
             write(file)
             file.flush()
@@ -32,6 +34,16 @@ def write_whole(path: Path, write: Callable[[IO[str]], object]) -> None:
             Path(file.name).unlink(missing_ok=True)
             raise
     sync_folder(path.parent)
+
+
+def clear_unfinished(folder: Path) -> None:
+    """Delete what `write_whole` had begun in `folder` and the folders in it when it was killed.
+
+    Only for who has the folder to itself: what another is writing would be lost. What cannot be deleted stays.
+    """
+    for path in (*folder.glob(f"{_UNFINISHED}*"), *folder.glob(f"*/{_UNFINISHED}*")):
+        with contextlib.suppress(OSError):
+            path.unlink()
 
 
 def safe_name(text: str) -> str:

@@ -199,7 +199,14 @@ class EngineHost:
         if key not in self.engine.sessions:
             raise KeyError(key)
         self._refuse_of_file(key)
-        self.catalogue.delete(key)
+        if forget:
+            # Before the catalogue: killed in between, the service is still there and can be asked to be forgotten again.
+            self.engine.writer.delete(key)
+        try:
+            self.catalogue.delete(key)
+        except OSError:
+            self.engine.save(key)
+            raise
         self.engine.drop(key, forget=forget)
 
     def of_file(self, key: str) -> bool:

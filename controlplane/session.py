@@ -32,6 +32,7 @@ logger = logging.getLogger(__name__)
 
 _STATE_VERSION = 1
 _SILENT_S = 900.0
+_MOST_SUMMARIES = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,6 +78,7 @@ class ServiceSession:
         self.steering = Steering()
         self.receipts = Receipts()
         self._heard: dict[str, float] = {}
+        self._summaries: dict[tuple[float, float], Summary] = {}
         self.failures = 0
         self.last_failure: str | None = None
         self.windows_closed = 0
@@ -148,6 +150,7 @@ class ServiceSession:
             counted_before_s = self.controller.state.accounted_until_s
             since_s = until_s if counted_before_s is None else min(counted_before_s, until_s)
         since_s = max(since_s, self._kept_since_s(until_s))
+        self._summaries.clear()
         self.account.add(loads, since_s=since_s, until_s=until_s, terms=self.terms)
         self.tally.served(loads, self.terms)
         # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
@@ -161,6 +164,7 @@ class ServiceSession:
 
         Never raises: whatever goes wrong here, all traffic goes to the best flavour.
         """
+        self._summaries.clear()
         try:
             self._close_command(now_s)
             self._note_carbon(now_s)
@@ -255,10 +259,23 @@ class ServiceSession:
         return [value if math.isfinite(value) else None for value in values]
 
     def summary(self, start_s: float, end_s: float) -> Summary:
-        """What was served in a stretch of time, beside its counterfactuals."""
-        return self.account.summary(
-            self.spec.flavours, max_error=self.spec.settings.max_error, start_s=start_s, end_s=end_s
+        """What was served in a stretch of time, beside its counterfactuals; of a window, with the credit it took over.
+
+        It is worked out once between two decisions or counts, however many ask.
+        """
+        if (known := self._summaries.get((start_s, end_s))) is not None:
+            return known
+        whole = (start_s, end_s) == self.window(start_s)
+        made = self.account.summary(
+            self.spec.flavours,
+            max_error=self.spec.settings.max_error,
+            start_s=start_s,
+            end_s=end_s,
+            carried=self.books(start_s).carried if whole else 0.0,
         )
+        if len(self._summaries) < _MOST_SUMMARIES:
+            self._summaries[start_s, end_s] = made
+        return made
 
     def _close_command(self, now_s: float) -> None:
         if self.intent is not None and self._commanded_since_s is not None and now_s > self._commanded_since_s:

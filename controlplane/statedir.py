@@ -8,6 +8,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from controlplane.files import clear_unfinished
+
 # The kernel's limit on the path of a Unix socket, less the longest name we put into the directory.
 _MAX_STATE_DIR = 107 - len("/envoy-admin.sock")
 
@@ -34,7 +36,7 @@ def make(state_dir: Path) -> None:
 
 @contextlib.contextmanager
 def exclusive(state_dir: Path) -> Iterator[None]:
-    """Keep a second control plane from the same books and the same Envoy.
+    """Keep a second control plane from the same books and the same Envoy; what a killed one left half-written goes.
 
     Raises:
         StartError: another one has them.
@@ -51,6 +53,7 @@ def exclusive(state_dir: Path) -> Iterator[None]:
             f"another carbonrouter runs with state_dir {state_dir}; stop it, or set another state_dir"
         ) from None
     try:
+        clear_unfinished(state_dir)
         yield
     finally:
         os.close(descriptor)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import errno
-import hashlib
 import json
 import logging
 import threading
@@ -12,9 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Protocol
-from urllib.parse import quote
 
-from controlplane.files import sync_folder, write_whole
+from controlplane.files import safe_name, sync_folder, write_whole
 
 logger = logging.getLogger(__name__)
 
@@ -43,9 +41,6 @@ class StateStore(Protocol):
     def delete(self, key: str) -> None:
         """Forget `key`; a no-op if there is nothing. OSError if that failed."""
         ...
-
-
-_LONGEST_NAME = 200  # file systems end at 255 bytes, and what is set aside gets a longer name
 
 
 class FileStore:
@@ -108,10 +103,7 @@ class FileStore:
         sync_folder(self._directory)
 
     def _path(self, key: str) -> Path:
-        name = quote(key, safe="")
-        if len(name) > _LONGEST_NAME:
-            name = f"{name[: _LONGEST_NAME - 64]}{hashlib.sha256(key.encode()).hexdigest()}"
-        return self._directory / f"{name}.json"
+        return self._directory / f"{safe_name(key)}.json"
 
 
 class StateWriter:

@@ -131,10 +131,15 @@ class Account(BaseModel):
         numbers = sorted(number for number in self.slots if start_s <= number * self.slot_s < end_s)
         return [(number * self.slot_s, self.slots[number]) for number in numbers]
 
-    def summary(self, flavours: Sequence[Flavour], *, max_error: float, start_s: float, end_s: float) -> Summary:
-        """Judge the slots that begin in [start_s, end_s); answers of flavours no longer listed are left out."""
+    def summary(
+        self, flavours: Sequence[Flavour], *, max_error: float, start_s: float, end_s: float, carried: float = 0.0
+    ) -> Summary:
+        """Judge the slots that begin in [start_s, end_s); answers of flavours no longer listed are left out.
+
+        `carried` is the credit, in error-requests, that may be spent besides `max_error`.
+        """
         records = [record for _, record in self.between(start_s, end_s)]
-        return summarise(records, flavours, max_error=max_error)
+        return summarise(records, flavours, max_error=max_error, carried=carried)
 
     def _is_final(self, number: int, *, now_s: float, first_kept: int) -> bool:
         record, end_s = self.slots.get(number), (number + 1) * self.slot_s

@@ -17,6 +17,7 @@ class Summary:
     """A stretch of time judged; grams are g CO2e and leave out requests in slots without any carbon figure.
 
     Attributes:
+        max_error, carried: what may be spent: a share of all requests, and error-requests from before.
         requests: answers served.
         failed_attempts: attempts that failed; a fallback may have answered the request.
         mean_error: request-weighted mean error of the answers, 0-1; None without answers.
@@ -37,6 +38,7 @@ class Summary:
     requests_on_forecast: float
     served: Mapping[str, float]
     metered_j_per_request: Mapping[str, float]
+    carried: float = 0.0
 
     @property
     def saving_vs_always_best_pct(self) -> float | None:
@@ -51,14 +53,20 @@ class Summary:
     @property
     def gap_to_clairvoyant_pct(self) -> float | None:
         """How much more than the least possible within the budget; None where the budget is (still) exceeded."""
-        if self.mean_error is not None and over_budget(self.mean_error, self.max_error):
+        allowed = self.max_error * self.requests + self.carried
+        if self.mean_error is not None and over_budget(self.mean_error * self.requests, allowed):
             return None
         less = _percent_less(self.grams, self.clairvoyant_g)
         return None if less is None else -less
 
 
-def summarise(records: Sequence[SlotRecord], flavours: Sequence[Flavour], *, max_error: float) -> Summary:
-    """Judge these slots; answers of flavours no longer listed are left out."""
+def summarise(
+    records: Sequence[SlotRecord], flavours: Sequence[Flavour], *, max_error: float, carried: float = 0.0
+) -> Summary:
+    """Judge these slots; answers of flavours no longer listed are left out.
+
+    `carried` is the credit, in error-requests, that may be spent besides `max_error`.
+    """
     served = served_by_slot(records, flavours)
     carbon = np.array([math.nan if record.carbon is None else record.carbon for record in records])
     known = ~np.isnan(carbon)
@@ -69,6 +77,7 @@ def summarise(records: Sequence[SlotRecord], flavours: Sequence[Flavour], *, max
         served=counted,
         carbon_g_per_kwh=intensity,
         max_error=max_error,
+        carried=carried,
     )
     actual = np.array([record.carbon_actual is not None for record in records], dtype=bool)
     total = float(served.sum())
@@ -77,6 +86,7 @@ def summarise(records: Sequence[SlotRecord], flavours: Sequence[Flavour], *, max
     metered = _totals([record.metered_requests for record in records])
     return Summary(
         max_error=max_error,
+        carried=carried,
         requests=total,
         failed_attempts=sum(_totals([record.failed for record in records]).values()),
         mean_error=float((served @ errors).sum()) / total if total else None,

@@ -47,6 +47,8 @@ class IssueArchive:
             kept = issues.keep(
                 series.issued_at_s, series.start_s + first * series.slot_s, series.slot_s, values.tolist()
             )
+            if kept.dropped > 1:
+                _log.warning("%d forecasts of %s are dropped at once: is the clock right?", kept.dropped, path.stem)
             if kept != issues:
                 self._write(path, kept)
             self._issues[path] = kept

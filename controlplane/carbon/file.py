@@ -28,6 +28,7 @@ class FileSource:
     """
 
     name = "file"
+    basis = "as recorded"
     # Reading a file bothers nobody, and actual values should be seen soon after their slot has ended.
     poll_s = 60.0
 
@@ -43,7 +44,7 @@ class FileSource:
         self.zone = zone or path.stem
         self._path = path
         self._repeat = repeat
-        self._kind = kind
+        self.kind = kind
         self._licence = licence
         self._trace: Trace | None = None
         self._signature: tuple[int, int, int] | None = None
@@ -108,8 +109,8 @@ class FileSource:
         return CarbonSeries(
             source=self.name,
             zone=self.zone,
-            kind=self._kind,
-            basis="as recorded",
+            kind=self.kind,
+            basis=self.basis,
             licence=self._licence,
             start_s=start_s,
             slot_s=trace.slot_s,

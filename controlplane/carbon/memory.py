@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator
 from typing import Protocol
 
-from controlplane.carbon.series import CarbonSeries
+from controlplane.carbon.series import CarbonSeries, CarbonSource
 from controlplane.store import State, StateStore, StoreError
 from scheduler import CarbonHistory
 
@@ -28,15 +28,15 @@ class Remembered(Protocol):
 
 
 class ZoneMemory:
-    """Keeps one zone's history in a state store, under the source's and the zone's name.
+    """Keeps one zone's history in a state store, under what the figures are: averages and marginal ones never mix.
 
     What cannot be read is set aside, and what cannot be written costs a warning: estimates get better with a past,
     decisions need none.
     """
 
-    def __init__(self, store: StateStore, *, source: str, zone: str) -> None:
+    def __init__(self, store: StateStore, source: CarbonSource) -> None:
         self._store = store
-        self._key = f"{source}/{zone}"
+        self._key = f"{source.name}/{source.zone}/{source.kind}/{source.basis}"
 
     def load(self) -> CarbonHistory:
         """What was kept last; empty if there is none."""

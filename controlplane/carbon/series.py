@@ -78,6 +78,16 @@ class CarbonSource(Protocol):
         ...
 
     @property
+    def kind(self) -> Kind:
+        """What its figures are: average, or marginal."""
+        ...
+
+    @property
+    def basis(self) -> str:
+        """What they count: generation, direct, life-cycle."""
+        ...
+
+    @property
     def poll_s(self) -> float:
         """Polite interval between fetches, seconds."""
         ...

@@ -12,7 +12,7 @@ from controlplane.cli.signals import run_until_signalled
 from controlplane.config import EngineConfig, load_config
 from controlplane.follow import FileVersion, Follower, file_version
 from controlplane.host import EngineHost, NoDataPlane
-from controlplane.statedir import exclusive
+from controlplane.statedir import exclusive, make
 
 _DEFAULT = Path("carbonrouter.yaml")
 
@@ -33,12 +33,14 @@ def engine(file: ConfigOption = _DEFAULT) -> None:
 
 
 async def _engine(config: EngineConfig, path: Path, loaded: FileVersion) -> None:
-    host = EngineHost(config, NoDataPlane())
-
-    async def reload(changed: Path) -> None:
-        await host.reload(load_config(changed, EngineConfig))
-
+    make(config.state_dir)
     with exclusive(config.state_dir):
+        # Within: what it reads here, another that is just ending must not write any more.
+        host = EngineHost(config, NoDataPlane())
+
+        async def reload(changed: Path) -> None:
+            await host.reload(load_config(changed, EngineConfig))
+
         async with host.running(), serve_api(host):
             typer.echo(f"the engine decides for {len(host.engine.sessions)} service(s); Ctrl-C stops")
             typer.echo(where_to_look(config.api))

@@ -16,10 +16,15 @@ from tests.page.made import Made, busy, made
 from tests.support.ports import HOST
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-_OPTIONS = ("--disable-gpu", "--disable-quic", "--no-proxy-server", f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}")
+_OPTIONS = (
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-proxy-server",
+    f"--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE {HOST}",
+)
 
 
-@dataclass(slots=True)
+@dataclass
 class Watched:
     """A page, and everything it complained of or asked for."""
 
@@ -42,9 +47,7 @@ async def browser() -> AsyncIterator[Browser]:
     if found is None:
         pytest.skip(f"no browser: none of {', '.join(_BROWSERS)} is installed")
     async with async_playwright() as playwright:
-        chromium = await playwright.chromium.launch(
-            executable_path=found, args=list(_OPTIONS), chromium_sandbox=False
-        )
+        chromium = await playwright.chromium.launch(executable_path=found, args=list(_OPTIONS), chromium_sandbox=False)
         try:
             yield chromium
         finally:
@@ -112,4 +115,3 @@ async def guarded(tmp_path) -> AsyncIterator[Made]:
         await busy(engine)
         async with engine.served():
             yield engine
-

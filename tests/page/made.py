@@ -106,7 +106,9 @@ class Made:
 def figures(now_s: float, *, phase: int) -> Any:
     """Two days of a grid with a night, a noon and an evening; actual up to now, and a little off the forecast."""
     times = range(2 * _DAY_SLOTS)
-    forecast = [230 + 120 * math.sin(2 * math.pi * (slot - 14 - 3 * phase) / 48) + 40 * math.sin(slot / 3.7) for slot in times]
+    forecast = [
+        230 + 120 * math.sin(2 * math.pi * (slot - 14 - 3 * phase) / 48) + 40 * math.sin(slot / 3.7) for slot in times
+    ]
     known = max(0, min(len(forecast), math.floor((now_s - START_S) / 1800.0)))
     actual = [value * (1.0 + 0.06 * math.sin(slot)) for slot, value in enumerate(forecast[:known])]
     return carbon_series(forecast, actual=actual)

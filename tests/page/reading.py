@@ -14,7 +14,11 @@ def service(page: Page, name: str) -> Locator:
 
 def named(scope: Page | Locator, term: str) -> Locator:
     """What stands for a term."""
-    term_and_value = scope.locator("dl > div").filter(has=scope.page.locator("dt", has_text=term) if isinstance(scope, Locator) else scope.locator("dt", has_text=term))
+    term_and_value = scope.locator("dl > div").filter(
+        has=scope.page.locator("dt", has_text=term)
+        if isinstance(scope, Locator)
+        else scope.locator("dt", has_text=term)
+    )
     return term_and_value.locator("dd")
 
 
@@ -41,7 +45,8 @@ async def barriers(page: Page) -> list[str]:
     """What axe finds that keeps people out."""
     found = await Axe().run(page)
     return [
-        f"{each['id']}: {each['help']}: {[node['html'] for node in each['nodes']]}" for each in found.response["violations"]
+        f"{each['id']}: {each['help']}: {[node['html'] for node in each['nodes']]}"
+        for each in found.response["violations"]
     ]
 
 

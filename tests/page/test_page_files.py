@@ -38,7 +38,9 @@ async def test_each_file_is_served_whole_and_asked_for_again_only_when_it_change
         assert answer.status == 200
 
 
-@pytest.mark.parametrize("path", ["/page/none.js", "/page/index.html", "/page/..%2f__init__.py", "/page/%2fetc%2fpasswd"])
+@pytest.mark.parametrize(
+    "path", ["/page/none.js", "/page/index.html", "/page/..%2f__init__.py", "/page/%2fetc%2fpasswd"]
+)
 async def test_nothing_else_is_served(client, path):
     async with client.get(path) as answer:
         assert answer.status == 404

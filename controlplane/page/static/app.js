@@ -10,6 +10,7 @@ import { signInForm } from "./signin.js";
 import { news } from "./news.js";
 
 const RETRY_MS = 3000;
+const RETRY_REFUSED_MS = 10_000;
 const NAVIGATION = [["Services", "#/services", "services"], ["Sources", "#/sources", "sources"], ["Proxies", "#/proxies", "proxies"]];
 
 const link = { state: "connecting", since: null };
@@ -30,9 +31,9 @@ function render() {
   patch(document.getElementById("notice"), notice());
   const main = document.getElementById("main");
   main.classList.toggle("stale", link.state !== "live" || problem !== null);
-  patch(main, link.state === "signed-out"
+  patch(document.getElementById("view"), link.state === "signed-out"
     ? signInForm(signIn, problem)
-    : h("div", { key: route.hash.split("?")[0], class: `view ${route.name}` }, route.view.render(data, route.params, go, redraw)));
+    : h("div", { key: route.page, class: `view ${route.name}` }, route.view.render(data, route.params, go, redraw), data === null && problem === null && h("p", { key: "wait", class: "quiet wait" }, "Asking the engine…")));
   const title = `${route.view.title(route.params)} · carbonrouter`;
   if (document.title !== title) document.title = title;
 }
@@ -100,7 +101,7 @@ async function load() {
     if (error.status === 401) setLink("signed-out");
     problem = error;
     due = true;
-    wait = RETRY_MS;
+    wait = error.status >= 400 && error.status < 500 ? RETRY_REFUSED_MS : RETRY_MS;
     redraw();
   } finally {
     if (loading === mine) {
@@ -155,12 +156,10 @@ function go(hash, { replace = false } = {}) {
 }
 
 function navigated() {
-  if (routeOf(location.hash) === null) return;
   const before = route;
   route = routeOf(location.hash);
-  const samePage = before.hash.split("?")[0] === route.hash.split("?")[0];
-  if (!samePage) {
-    places.set(before.hash.split("?")[0], { top: scrollY, focus: document.activeElement?.getAttribute("href") });
+  if (before.page !== route.page) {
+    places.set(before.page, { top: scrollY, focus: document.activeElement?.getAttribute("href") });
     [data, problem] = [null, null];
     render();
     scrollTo(0, 0);
@@ -174,9 +173,9 @@ function navigated() {
 
 /** Back in a list: where one was, on the link one had followed. */
 function restorePlace() {
-  const place = places.get(route.hash.split("?")[0]);
-  if (!place || route.section !== "services" || route.name !== "overview") return;
-  places.delete(route.hash.split("?")[0]);
+  const place = places.get(route.page);
+  if (!place || route.name !== "overview") return;
+  places.delete(route.page);
   const followed = [...document.querySelectorAll("a.service")].find((each) => each.getAttribute("href") === place.focus);
   followed?.focus({ preventScroll: true });
   scrollTo(0, place.top);

@@ -28,6 +28,7 @@ export function chart({ service, key, past, planned, now, range, width, chosen }
     axis("carbon", carbon.ticks.map((tick) => [carbon(tick), plain(tick)]), CARBON, width, "carbon intensity, g CO2e/kWh"),
     axis("commanded", SHARE_TICKS.map((tick) => [commanded(tick), plain(100 * tick)]), COMMANDED, width, "commanded and planned, % of requests"),
     axis("measured", SHARE_TICKS.map((tick) => [measured(tick), plain(100 * tick)]), MEASURED, width, "measured, % of requests"),
+    !carbon.known && s("text", { key: "unknown", class: "middle", x: (LEFT + width - RIGHT) / 2, y: (CARBON[0] + CARBON[1]) / 2 }, "nothing is known of carbon"),
     areas("commanded-past", key, past, "commanded", across, commanded),
     areas("commanded-plan", key, planned, "commanded", across, commanded, "planned"),
     areas("measured-past", key, past, "measured", across, measured),
@@ -71,7 +72,9 @@ function carbonScale(slots, band) {
   const rough = (high - low) / 3;
   const power = 10 ** Math.floor(Math.log10(rough));
   const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough * (1 - 1e-9));
+  place.known = values.length > 0;
   place.ticks = [];
+  if (!place.known) return place;
   for (let at = Math.ceil(low / step); at <= Math.floor(high / step); at += 1) place.ticks.push(at * step);
   return place;
 }
@@ -82,7 +85,7 @@ function axis(key, ticks, [top, bottom], width, label) {
       s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }),
       s("text", { class: "end", x: LEFT - 6, y: y + 4 }, text))),
     s("line", { key: "base", class: "axis", x1: LEFT, x2: width - RIGHT, y1: bottom, y2: bottom }),
-    s("text", { key: "label", class: "panel-label", x: LEFT, y: top - 8 }, label));
+    s("text", { key: "label", class: "panel-label", x: LEFT + 4, y: top - 8 }, label));
 }
 
 /** Stacked staircases, the first flavour at the bottom; broken where nothing is known. */

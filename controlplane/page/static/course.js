@@ -85,9 +85,10 @@ function chooser(key, slots, place, choose) {
 }
 
 function readoutText(key, slot) {
-  const carbon = slot.planned
-    ? `carbon ${carbonText(slot.forecast)} g/kWh foreseen`
-    : `carbon ${carbonText(slot.actual)} g/kWh actual, ${carbonText(slot.forecast)} forecast`;
+  const carbon = [[slot.actual, "actual"], [slot.forecast, "forecast"]]
+    .filter(([value]) => Number.isFinite(value))
+    .map(([value, kind]) => `carbon ${carbonText(value)} g/kWh ${kind}`)
+    .join(", ") || "carbon not known";
   const shares = slot.planned
     ? `planned ${sharesText(key, slot.commanded)}`
     : `commanded ${sharesText(key, slot.commanded)}, measured ${sharesText(key, slot.measured)}`;

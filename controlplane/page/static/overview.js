@@ -34,7 +34,7 @@ export const overview = {
   render(data, params, go) {
     return [
       h("div", { key: "head", class: "head" }, h("h1", { id: "title", tabindex: "-1" }, "Services"), searchBox(params, go)),
-      data ? list(data, params) : h("p", { key: "wait", class: "quiet" }, "Asking for the services…"),
+      data && list(data, params),
     ];
   },
 };

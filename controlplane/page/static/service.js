@@ -5,7 +5,7 @@ import { course, forgetChosen } from "./course.js";
 import { h } from "./dom.js";
 import { amount, amountDown, amountUp, carbon, carbonText, durationText, meanError, moment, promised, seconds } from "./format.js";
 import { headline } from "./overview.js";
-import { badge, conditionItem, errorMeter, facts, flavourOrder, imposed, keyOf, section, sharesOf, splitRow } from "./parts.js";
+import { badge, conditionItem, errorMeter, facts, flavourOrder, imposed, keyOf, scrolling, section, sharesOf, splitRow } from "./parts.js";
 import { savings } from "./savings.js";
 import { History } from "./slots.js";
 import { source } from "./sources.js";
@@ -42,7 +42,7 @@ export const service = {
     const title = h("div", { key: "head", class: "head" },
       h("p", { class: "crumbs" }, h("a", { href: "#/services" }, "All services")),
       h("h1", { id: "title", tabindex: "-1" }, h("bdi", { class: "quiet" }, `${namespace}/`), h("bdi", {}, name)));
-    if (!data) return [title, h("p", { key: "wait", class: "quiet" }, "Asking for the service…")];
+    if (!data) return title;
     return [
       title,
       h("div", { key: "imposed" }, imposed(data, data.time)),
@@ -118,7 +118,8 @@ function budget(data) {
 
 function flavours(data) {
   const reported = data.window.energy_j_per_request_reported;
-  return section("flavours", "Flavours", h("div", { class: "scroll", role: "region", tabindex: "0", "aria-labelledby": "flavours" }, h("table", {},
+  return section("flavours", "Flavours", scrolling("flavours-caption", h("table", {},
+    h("caption", { id: "flavours-caption", class: "unseen" }, "Flavours, best first"),
     h("thead", {}, h("tr", {}, ["flavour", "precision, %", "energy, J per request", "reported, J per request", "endpoints", "served in the window"].map((name, index) =>
       h("th", { key: name, scope: "col", class: index ? "n" : null }, name)))),
     h("tbody", {}, data.flavours.map((each) => h("tr", { key: each.name },

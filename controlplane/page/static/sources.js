@@ -25,7 +25,7 @@ export const sources = {
   load: (_, signal) => ask(url("sources"), { signal }),
   render: (data) => [
     h("h1", { id: "title", tabindex: "-1", key: "title" }, "Carbon sources"),
-    !data ? h("p", { key: "wait", class: "quiet" }, "Asking for the sources…")
+    !data ? null
       : data.sources.length === 0 ? h("p", { key: "none" }, "No source is in use.")
         : h("div", { key: "list", class: "cards" }, data.sources.map((each, index) => h("section", { key: `${each.source} ${each.zone} ${index}`, class: "panel", "aria-labelledby": `source-${index}` },
           h("h2", { id: `source-${index}` }, h("bdi", {}, [each.source, each.zone].filter(Boolean).join(" "))),
@@ -46,7 +46,7 @@ export const proxies = {
   load: (_, signal) => ask(url("proxies"), { signal }),
   render: (data) => [
     h("h1", { id: "title", tabindex: "-1", key: "title" }, "Proxies"),
-    !data ? h("p", { key: "wait", class: "quiet" }, "Asking for the proxies…") : [
+    data && [
       h("p", { key: "count" }, data.proxies.length === 0 ? "No proxy is connected: nobody follows the schedule." : `${data.proxies.length} connected`),
       data.proxies.length > 0 && proxyTable(data),
       h("section", { key: "feedback", class: "panel", "aria-labelledby": "feedback" }, h("h2", { id: "feedback" }, "Feedback"),
