@@ -22,6 +22,7 @@ from controlplane.metrics.services import (
     tell_promises,
     tell_served,
     tell_settled,
+    tell_steering,
     tell_windows,
 )
 from xds import SyncRegistry
@@ -64,6 +65,7 @@ class EngineCollector(Collector):
             yield partial(tell, sessions=sessions)
         yield partial(tell_open_windows, looked_at=self._open_windows.look(by_key, now_s))
         yield partial(tell_promises, sessions=sessions, now_s=now_s)
+        yield partial(tell_steering, sessions=sessions, now_s=now_s)
         yield partial(tell_feeds, feeds=dict.fromkeys(session.feed for session in sessions), now_s=now_s)
         yield self._tell_engine
         yield self._tell_proxies

@@ -51,7 +51,7 @@ _LEFT_OUT = """\
 
 | theirs | why |
 |---|---|
-| `scheduler_processing_throttle`, `scheduler_effective_replica_ceiling`, `consumer_*`, \
+| `consumer_*`, \
 `router_messages_published_total` | belong to the buffered path, which this part does not run |
 | `router_request_duration_seconds` | Envoy's `envoy_cluster_upstream_rq_time` |
 | `router_schedule_valid_seconds` | `carbonrouter_schedule_valid_until_timestamp_seconds - time()` |

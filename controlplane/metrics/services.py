@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from controlplane.accounting import SCENARIOS, Scenario
 from controlplane.metrics.catalogue import INTENSITIES
 from controlplane.metrics.exposition import Exposition
+from controlplane.processing import speed_of
 
 if TYPE_CHECKING:  # the engine holds instruments of this package
     from controlplane.session import ServiceSession
@@ -133,6 +134,22 @@ def tell_promises(told: Exposition, sessions: Iterable[ServiceSession], now_s: f
         credit.add(service, books.credit)
         if books.requests:
             served.add(service, books.mean_error)
+
+
+def tell_steering(told: Exposition, sessions: Iterable[ServiceSession], now_s: float) -> None:
+    """What people impose, and how fast work that may wait should be done."""
+    imposed = told.rows("imposed", *_SERVICE, "by")
+    throttle = told.rows("processing_throttle_ratio", *_SERVICE)
+    ceilings = told.rows("replica_ceiling", *_SERVICE, "component")
+    for session in sessions:
+        service = labels(session)
+        imposed.add([*service, "override"], session.steering.override is not None)
+        imposed.add([*service, "pause"], session.steering.pause is not None)
+        if session.spec.processing.replicas:
+            speed = speed_of(session, now_s)
+            throttle.add(service, speed.throttle)
+            for component, ceiling in speed.ceilings.items():
+                ceilings.add([*service, component], ceiling)
 
 
 def labels(session: ServiceSession) -> list[str]:

@@ -14,6 +14,7 @@ import yaml
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controlplane.config import Processing
 from controlplane.metrics import FAMILIES, Instruments, UndeclaredMetricError, registry_for
 from controlplane.metrics import catalogue as catalogue_module
 from controlplane.metrics.document import document
@@ -64,7 +65,8 @@ def shop(found: dict[Sample, float], name: str, **labels: str) -> float:
 async def fully_fed(world: World) -> Instruments:
     """Everything that can happen, once."""
     instruments = Instruments()
-    world.configure(service_spec(embodied_g={"best": 0.5}))
+    processing = Processing(replicas={"target": {"least": 1, "greatest": 10}})
+    world.configure(service_spec(embodied_g={"best": 0.5}, processing=processing))
     for day in (0, 1):
         slots = 48 * (day + 1)
         world.source.outcome = carbon_series([200.0] * 240, actual=[210.0] * slots)

@@ -10,7 +10,9 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
+from controlplane.config import Processing
 from controlplane.metrics import registry_for
+from controlplane.steering import Pause, Steering
 from controlplane.views import engine_view
 from tests.controlplane.fakes import DAY_S, SLOT_S, World, carbon_series, cluster, load_report, service_spec
 from xds import ClusterLoad, ProxyStatus, SnapshotCache, TypeStatus, TypeUrl, XdsServer
@@ -273,3 +275,20 @@ async def test_status_tells_how_far_each_proxy_has_come(world):
     }
     assert told["types"]["Cluster"]["reason"] == "no such thing"
     assert told["types"]["Cluster"]["rejections"] == 3
+
+
+async def test_what_people_impose_and_the_speed_of_work_that_may_wait_are_told(world, server):
+    processing = Processing(replicas={"target": {"least": 1, "greatest": 10}})
+    world.configure(service_spec(processing=processing), service_spec(service="other"))
+    world.source.outcome = carbon_series([250.0] * 48)
+    await world.feed.refresh()
+    world.engine.tick()
+    world.engine.steer("default/shop", Steering(pause=Pause()))
+    found = samples(world, server)
+    shop = {"namespace": "default", "service": "shop"}
+    assert value(found, "carbonrouter_imposed", **shop, by="pause") == 1
+    assert value(found, "carbonrouter_imposed", **shop, by="override") == 0
+    # Halfway between floor and ceiling, at a credit of 0 between -1 and 1: half speed, so five of ten replicas.
+    assert value(found, "carbonrouter_processing_throttle_ratio", **shop) == pytest.approx(0.5)
+    assert value(found, "carbonrouter_replica_ceiling", **shop, component="target") == 5
+    assert [labels["service"] for labels, _ in found["carbonrouter_replica_ceiling"]] == ["shop"]

@@ -13,11 +13,12 @@ from controlplane.accounting import FlavourLoad
 from controlplane.api.access import Host, Namespace, ServiceName, Session, refusals
 from controlplane.api.problems import ProblemError
 from controlplane.api.reference.configuration import request_of
-from controlplane.api.reference.schedule import credit_of, schedule_of
+from controlplane.api.reference.schedule import schedule_of
 from controlplane.api.requests import Count
 from controlplane.api.steering import steer
 from controlplane.config import DEFAULT_SOURCE
 from controlplane.host import EngineHost
+from controlplane.processing import credit_of
 from controlplane.session import ServiceSession
 from controlplane.steering import Override
 from scheduler import TOTAL_WEIGHT
@@ -107,7 +108,7 @@ async def feedback(host: Host, session: Session, told: Annotated[Feedback, Body(
     mean_error = sum(errors[name] * count for name, count in served.items()) / total if total else 0.0
     return {
         "realized_precision": 1.0 - mean_error,
-        "credit_balance": credit_of(session, now_s),
+        "credit_balance": credit_of(session, now_s).balance,
         "credit_velocity": session.spec.settings.max_error - mean_error if total else 0.0,
         "total_requests": total,
     }
