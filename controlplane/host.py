@@ -200,7 +200,7 @@ class EngineHost:
             raise KeyError(key)
         self._refuse_of_file(key)
         if forget:
-            # Before the catalogue: killed in between, the service is still there and can be asked to be forgotten again.
+            # Before the catalogue: after a kill in between, the service is still there and can be forgotten again.
             self.engine.writer.delete(key)
         try:
             self.catalogue.delete(key)

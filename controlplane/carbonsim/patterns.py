@@ -16,12 +16,12 @@ from pathlib import Path
 
 import numpy as np
 
-from controlplane.carbon.grid import MAX_G_PER_KWH
 from controlplane.carbonsim.tape import Tape
 from scheduler.scenarios import scenario, scenario_names
 
 CUSTOM = "custom"
 MAX_VALUES = 10_000
+MAX_G_PER_KWH = 5000.0
 _MAX_BYTES = 1_000_000
 
 

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-import uvicorn
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from controlplane.carbonsim.app import create_app
@@ -17,6 +15,7 @@ from controlplane.carbonsim.noise import Noise
 from controlplane.carbonsim.provider import Provider
 from controlplane.carbonsim.tape import Tape
 from controlplane.clock import Clock
+from controlplane.web import serving
 
 # A client that does not read its answer must not hold the end up.
 _STOP_S = 3
@@ -42,14 +41,6 @@ class SimOptions:
         return f"SimOptions(noise_pct={self.noise_pct!r}, seed={self.seed!r}, planned={self.planned!r})"
 
 
-class _Server(uvicorn.Server):
-    """Leaves the process's signals to whoever owns the process."""
-
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        yield
-
-
 class _Protocol(H11Protocol):
     """Hands each request its connection, which a fault may cut."""
 
@@ -71,26 +62,8 @@ async def serving_sim(
     stopping = asyncio.Event()
     provider = Provider(tape, clock=clock, noise=Noise(pct=options.noise_pct, seed=options.seed))
     app = create_app(provider, token=options.token, planned=options.planned, seed=options.seed, stopping=stopping)
-    listener = socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET)
-    # Connections inherit it. asyncio sets it only where it made the listener; without, each answer waits 40 ms for the
-    # client's delayed acknowledgement.
-    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    config = uvicorn.Config(
-        app,
-        http=_Protocol,
-        log_config=None,
-        access_log=False,
-        lifespan="off",
-        server_header=False,
-        timeout_graceful_shutdown=_STOP_S,
-    )
-    server = _Server(config)
-    task = asyncio.create_task(server.serve(sockets=[listener]))
-    try:
-        bound = listener.getsockname()[1]
-        yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
-    finally:
-        stopping.set()
-        server.should_exit = True
-        await task
-        listener.close()
+    async with serving(app, address=host, port=port, grace_s=_STOP_S, http=_Protocol) as bound:
+        try:
+            yield f"http://[{host}]:{bound}" if ":" in host else f"http://{host}:{bound}"
+        finally:
+            stopping.set()

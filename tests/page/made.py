@@ -12,14 +12,13 @@ from typing import Any
 
 from controlplane.accounting import FlavourLoad
 from controlplane.api.app import create_app
-from controlplane.api.server import serving
 from controlplane.api.token import BearerToken
 from controlplane.carbon import CarbonFeed
 from controlplane.config import EngineConfig
 from controlplane.engine import Planned
 from controlplane.host import EngineHost, NoDataPlane
-from controlplane.intent import Endpoint
 from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.web import serving
 from scheduler import Flavour
 from tests.controlplane.fakes import START_S, ManualClock, ScriptedSource, carbon_series, service_spec
 from tests.support.ports import HOST, free_port
@@ -99,7 +98,7 @@ class Made:
     async def served(self) -> AsyncIterator[str]:
         """The API on this engine's own port, which stays the same when it is served again."""
         app = create_app(self.host, token=self.token, own_host=HOST)
-        async with serving(app, Endpoint(HOST, self.port)):
+        async with serving(app, address=HOST, port=self.port, grace_s=1):
             yield self.address
 
 

@@ -11,6 +11,7 @@ import { news } from "./news.js";
 
 const RETRY_MS = 3000;
 const RETRY_REFUSED_MS = 10_000;
+const REST_AFTER_MS = 60_000;
 const NAVIGATION = [["Services", "#/services", "services"], ["Sources", "#/sources", "sources"], ["Proxies", "#/proxies", "proxies"]];
 
 const link = { state: "connecting", since: null };
@@ -23,6 +24,8 @@ let loading = null;
 let nextLoad = null;
 let due = false;
 let drawing = false;
+let restTimer = null;
+let resting = false;
 
 function render() {
   drawing = false;
@@ -67,7 +70,7 @@ function linkState() {
 function notice() {
   if (link.state === "reconnecting") {
     const old = asOf ? `The figures below are old: as of ${momentText(asOf)} by the engine's clock.` : "Nothing is known yet.";
-    return h("p", { key: "lost", class: "notice" }, h("strong", {}, "The engine does not answer. "), old, " Proxies that no longer hear from it return to full quality by themselves.");
+    return h("p", { key: "lost", class: "notice" }, h("strong", {}, "The engine does not answer. "), old, " Whatever follows its schedule returns to full quality when that ends.");
   }
   if (problem && link.state !== "signed-out") return h("p", { key: "problem", class: "notice" }, h("strong", {}, "This could not be loaded. "), problem.message);
   return null;
@@ -133,7 +136,7 @@ function signIn(value) {
   keepToken(value);
   problem = null;
   link.state = "connecting";
-  again();
+  stream.again();
   load();
   render();
 }
@@ -142,7 +145,7 @@ function signOut() {
   keepToken(null);
   [data, asOf, problem] = [null, null, null];
   setLink("signed-out");
-  again();
+  stream.again();
 }
 
 function go(hash, { replace = false } = {}) {
@@ -168,6 +171,7 @@ function navigated() {
     scrollTo(0, 0);
     document.getElementById("title")?.focus({ preventScroll: true });
   }
+  route.view.arrived?.(route.params);
   load();
 }
 
@@ -193,12 +197,22 @@ function keys(event) {
 addEventListener("hashchange", () => navigated());
 addEventListener("keydown", keys);
 document.addEventListener("visibilitychange", () => {
-  if (!document.hidden && due) wantLoad();
+  clearTimeout(restTimer);
+  if (document.hidden) {
+    restTimer = setTimeout(() => {
+      resting = link.state === "live";
+      if (resting) stream.rest();
+    }, REST_AFTER_MS);
+    return;
+  }
+  if (resting) stream.again();
+  resting = false;
+  if (due) wantLoad();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
   event.preventDefault();  // the address names the view, not a place in it
   document.getElementById("main").focus();
 });
-const again = follow({ onState: setLink, onChange: wantLoad });
+const stream = follow({ onState: setLink, onChange: wantLoad });
 render();
 load();

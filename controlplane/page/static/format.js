@@ -33,7 +33,7 @@ export function figure(exact, text, unit = "", remark = "") {
   return [h("data", { value: exact }, text), unit && `\u00a0${unit}`, ...note];
 }
 
-export function missing(why) {
+function missing(why) {
   return ["n/a ", h("small", {}, `(${why})`)];
 }
 
@@ -70,7 +70,7 @@ export function shareText(fraction) {
 }
 
 /** Requests: whole ones without decimals, few ones with three significant digits. */
-export function amountText(value) {
+function amountText(value) {
   const whole = Number.isInteger(value) || Math.abs(value) >= 1000;
   return whole ? grouped(value, 0) : String(Number(value.toPrecision(3)));
 }

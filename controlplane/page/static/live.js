@@ -6,11 +6,14 @@ const SHORTEST_MS = 500;
 const LONGEST_MS = 15_000;
 // A comment comes every 15 s; a connection without two of them is dead, whatever the network says.
 const SILENT_MS = 40_000;
+// The server ends long streams by itself; one that ends sooner than this has met with a failure.
+const LONG_MS = 10_000;
 
 /**
- * Follow the stream for as long as the page is open. `onState` is told "live", "reconnecting" or
- * "signed-out" (then nothing is tried until `again`); `onChange` of every change, and at every (re)connection since changes may have been missed.
- * Returns `again`, which connects at once: somebody signed in, or the tab woke up.
+ * Follow the stream for as long as the page is open. `onState` is told "live", "reconnecting", "connecting" (after a
+ * rest) or "signed-out" (then nothing is tried until `again`); `onChange` of every change, and at every connection since
+ * changes may have been missed. Returns `again`, which connects at once, and `rest`, which hangs up until then: a browser
+ * has few connections to one server, and the server few listeners.
  */
 export function follow({ onState, onChange }) {
   let attempt = null;
@@ -19,19 +22,22 @@ export function follow({ onState, onChange }) {
   async function connectForever() {
     for (let failures = 0; ; ) {
       attempt = new AbortController();
-      let waitMs = null;
+      let [waitMs, openedAt] = [null, Infinity];
       try {
         await readStream(attempt, () => {
           failures = 0;
+          openedAt = performance.now();
           onState("live");
           onChange();
         }, onChange);
+        if (performance.now() - openedAt > LONG_MS) continue;
         onState("reconnecting");
       } catch (error) {
         if (attempt.signal.reason === "again") continue;
         const refused = error instanceof Problem && error.status === 401;
-        onState(refused ? "signed-out" : "reconnecting");
-        if (refused) waitMs = Infinity;
+        const resting = attempt.signal.reason === "rest";
+        onState(refused ? "signed-out" : resting ? "connecting" : "reconnecting");
+        if (refused || resting) waitMs = Infinity;
       }
       failures += 1;
       await pause(waitMs ?? backOff(failures), (now) => { wake = now; });
@@ -39,9 +45,14 @@ export function follow({ onState, onChange }) {
   }
 
   connectForever();
-  return function again() {
-    attempt?.abort("again");
-    wake();
+  return {
+    again() {
+      attempt?.abort("again");
+      wake();
+    },
+    rest() {
+      attempt?.abort("rest");
+    },
   };
 }
 

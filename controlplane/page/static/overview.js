@@ -9,7 +9,7 @@ const PAGE = 100;
 const TYPING_MS = 250;
 let typing = null;
 
-export function overviewHref({ search = "", offset = 0 }) {
+function overviewHref({ search = "", offset = 0 }) {
   const query = new URLSearchParams();
   if (search) query.set("search", search);
   if (offset) query.set("offset", String(offset));
@@ -29,6 +29,12 @@ export const overview = {
   async load({ search, offset }, signal) {
     const query = new URLSearchParams({ search, offset: String(offset), limit: String(PAGE) });
     return ask(`${url("services")}?${query}`, { signal });
+  },
+
+  /** The address may say otherwise than what was typed last: somebody went back. */
+  arrived({ search }) {
+    const input = document.getElementById("search");
+    if (input && input !== document.activeElement) input.value = search;
   },
 
   render(data, params, go) {

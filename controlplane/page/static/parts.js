@@ -32,12 +32,12 @@ export function sharesOf(weights) {
   return Object.fromEntries(Object.entries(weights).map(([name, weight]) => [name, weight / WHOLE]));
 }
 
-export function swatch(colour) {
+function swatch(colour) {
   return s("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, s("rect", { class: colour, width: 10, height: 10, rx: 2 }));
 }
 
 /** A stacked bar; its figures stand beside it as text, so it is hidden from screen readers. */
-export function splitBar(service, shares, kind = "") {
+function splitBar(service, shares, kind = "") {
   let at = 0;
   const parts = flavourOrder(service, Object.keys(shares)).map((name) => {
     const from = at;
@@ -50,8 +50,8 @@ export function splitBar(service, shares, kind = "") {
 }
 
 /** "best 60.0 %, fast 40.0 %", each with its colour. */
-export function splitWords(service, shares, { zeros = false } = {}) {
-  const names = flavourOrder(service, Object.keys(shares)).filter((name) => zeros || shares[name] > 0);
+function splitWords(service, shares) {
+  const names = flavourOrder(service, Object.keys(shares)).filter((name) => shares[name] > 0);
   return h("ul", { class: "shares" }, names.map((name) => h("li", { key: name },
     swatch(colourOf(service, name)), h("bdi", {}, name), " ", figure(shares[name], shareText(shares[name]), "%"))));
 }
