@@ -83,6 +83,7 @@ class FlavourState(_Answer):
     name: str
     precision_pct: float
     energy_j: float
+    embodied_g: float
     endpoints: int
 
 
@@ -123,7 +124,7 @@ class Budget(Books):
     windows_exceeded: int
 
 
-class Source(BaseModel):
+class Source(_Answer):
     """One source of carbon figures and how good its series is."""
 
     source: str
@@ -136,6 +137,8 @@ class Source(BaseModel):
     kind: str | None
     basis: str | None
     licence: str | None
+    issued_at: str | None
+    next_fetch: Annotated[str | None, Field(description="When the source is asked again; null before the first time.")]
     notes: list[str]
 
 
@@ -179,6 +182,13 @@ class Window(_Answer):
     energy_j_per_request_reported: dict[str, float]
 
 
+class Processing(_Answer):
+    """How fast work that may wait should be done, and the most replicas at that speed."""
+
+    throttle: float
+    ceilings: dict[str, int]
+
+
 class Demand(_Answer):
     """Who says what demand is to come."""
 
@@ -198,6 +208,7 @@ class ServiceState(_Service):
     budget: Budget
     carbon: ServiceSource
     demand: Demand
+    processing: Processing
     window: Window
 
 

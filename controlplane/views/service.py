@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controlplane.accounting import Summary
+from controlplane.processing import speed_of
 from controlplane.session import ServiceSession
 from controlplane.views.conditions import conditions_of
 from controlplane.views.sources import source_view
@@ -18,6 +19,7 @@ TOTAL_PCT = 100.0
 def service_view(session: ServiceSession, now_s: float) -> dict[str, Any]:
     """Everything about one service, JSON-safe. Shares are fractions, times ISO 8601 in UTC."""
     start_s, end_s = session.window(now_s)
+    speed = speed_of(session, now_s)
     return {
         "time": iso(now_s),
         **_identity(session),
@@ -34,6 +36,7 @@ def service_view(session: ServiceSession, now_s: float) -> dict[str, Any]:
             "expected_range_g_per_kwh": session.carbon_range(now_s),
         },
         "demand": _demand(session),
+        "processing": {"throttle": speed.throttle, "ceilings": dict(speed.ceilings)},
         "window": summary_view(session.summary(start_s, end_s)),
     }
 
@@ -131,6 +134,7 @@ def _flavours(session: ServiceSession) -> list[dict[str, Any]]:
             "name": flavour.name,
             "precision_pct": TOTAL_PCT * (1.0 - flavour.error),
             "energy_j": flavour.energy_j,
+            "embodied_g": session.spec.embodied_g.get(flavour.name, 0.0),
             "endpoints": endpoints[flavour.name],
         }
         for flavour in sorted(session.spec.flavours, key=lambda each: each.error)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from controlplane.carbon import CarbonFeed
+from controlplane.views.times import iso
 
 
 def source_view(feed: CarbonFeed, now_s: float) -> dict[str, Any]:
@@ -18,8 +19,10 @@ def source_view(feed: CarbonFeed, now_s: float) -> dict[str, Any]:
         "last_error": status.last_error,
         "fetches": status.fetches,
         "failures": status.failures,
-        "kind": series.kind if series else None,
-        "basis": series.basis if series else None,
-        "licence": series.licence if series else None,
+        "kind": status.kind,
+        "basis": status.basis,
+        "licence": status.licence,
+        "issued_at": None if status.issued_at_s is None else iso(status.issued_at_s),
+        "next_fetch": None if status.next_fetch_s is None else iso(status.next_fetch_s),
         "notes": list(series.notes) if series else [],
     }
