@@ -29,6 +29,7 @@ class Watched:
     """A page, and everything it complained of or asked for."""
 
     page: Page
+    origin: str
     complaints: list[str] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
 
@@ -61,7 +62,7 @@ class Visitor:
         self._browser = browser
         self._stack = stack
         self.pages: list[Watched] = []
-        self.allowed: tuple[str, ...] = ()
+        self.allowed: tuple[str, ...] = ()  # what browsers say of refusals that a test brings about
 
     async def context(self, **options: Any) -> BrowserContext:
         return await self._stack.enter_async_context(await self._browser.new_context(**options))
@@ -70,7 +71,7 @@ class Visitor:
         """A page of a browser of its own, at `url`; `options` are those of a Playwright context."""
         page = await (await self.context(**options)).new_page()
         page.set_default_timeout(20_000)
-        watched = Watched(page)
+        watched = Watched(page, origin="/".join(url.split("/")[:3]) + "/")
         page.on("console", watched.on_console)
         page.on("pageerror", lambda error: watched.complaints.append(f"exception: {error}"))
         page.on("request", watched.on_request)
@@ -78,18 +79,20 @@ class Visitor:
         await page.goto(url)
         return page
 
-    def content_with(self, address: str) -> None:
-        """Raise AssertionError unless all pages were content and kept to `address`."""
+    def check(self) -> None:
+        """Raise AssertionError unless all pages were content, and asked nobody but the engine."""
         for watched in self.pages:
             complaints = [each for each in watched.complaints if not any(text in each for text in self.allowed)]
             assert complaints == []
-            assert [url for url in watched.asked if not url.startswith((f"{address}/", "data:"))] == []
+            assert [url for url in watched.asked if not url.startswith((watched.origin, "data:"))] == []
 
 
 @pytest_asyncio.fixture
 async def visitor(browser: Browser) -> AsyncIterator[Visitor]:
     async with AsyncExitStack() as stack:
-        yield Visitor(browser, stack)
+        visiting = Visitor(browser, stack)
+        yield visiting
+        visiting.check()
 
 
 @pytest_asyncio.fixture

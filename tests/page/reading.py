@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import aiohttp
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Locator, Page, expect
+
+from tests.page.made import Made
 
 
 def service(page: Page, name: str) -> Locator:
@@ -14,12 +19,8 @@ def service(page: Page, name: str) -> Locator:
 
 def named(scope: Page | Locator, term: str) -> Locator:
     """What stands for a term."""
-    term_and_value = scope.locator("dl > div").filter(
-        has=scope.page.locator("dt", has_text=term)
-        if isinstance(scope, Locator)
-        else scope.locator("dt", has_text=term)
-    )
-    return term_and_value.locator("dd")
+    page = scope.page if isinstance(scope, Locator) else scope
+    return scope.locator("dl > div").filter(has=page.locator("dt", has_text=term)).locator("dd")
 
 
 async def exact(scope: Locator) -> float:
@@ -53,3 +54,14 @@ async def barriers(page: Page) -> list[str]:
 async def overflow(page: Page) -> int:
     """By how many pixels the page is wider than the screen."""
     return int(await page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
+
+
+def override_form(page: Page) -> Locator:
+    return page.get_by_role("form", name="Override")
+
+
+async def told(world: Made, path: str) -> Any:
+    """What the API answers."""
+    async with aiohttp.ClientSession() as client, client.get(f"{world.address}/api/v1/{path}") as answer:
+        assert answer.status == 200
+        return await answer.json()

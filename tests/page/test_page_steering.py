@@ -1,22 +1,17 @@
-"""Stepping in from the page, by keyboard alone; and what it says when the engine is away or keeps its door shut."""
+"""Stepping in from the page, and what it says when the engine is away or keeps its door shut."""
 
 from __future__ import annotations
 
 from playwright.async_api import expect
 
 from tests.page.made import TOKEN, shop
-from tests.page.reading import barriers, live, service
-from tests.support.wait import eventually
+from tests.page.reading import barriers, live, override_form, service
 
 HIGH, MID, LOW = "high", "mid", "low"
 
 
 async def confirm(page, action):
     await page.get_by_role("dialog").get_by_role("button", name=action).click()
-
-
-def override_form(page):
-    return page.get_by_role("form", name="Override")
 
 
 def pause_form(page):
@@ -50,7 +45,6 @@ async def test_weights_are_imposed_and_end_when_told_to(world, visitor):
     await confirm(page, "End the override")
     await expect(override_form(page).get_by_role("button", name="End the override…")).to_have_count(0)
     assert world.session().steering.override is None
-    visitor.content_with(world.address)
 
 
 async def test_a_pause_without_an_end_lasts_until_somebody_resumes(world, visitor):
@@ -100,55 +94,6 @@ async def test_what_the_engine_refuses_is_shown_in_its_words(world, visitor):
     await confirm(page, "Override")
     await expect(override_form(page).get_by_role("alert")).to_contain_text("duration")
     assert world.session().steering.override is None
-
-
-async def test_the_keyboard_alone_reaches_search_a_service_and_the_forms(world, visitor):
-    page = await visitor.open(world.address)
-    await live(page)
-    await page.keyboard.press("/")
-    await expect(page.get_by_role("searchbox")).to_be_focused()
-    await page.keyboard.type("s")
-    await expect(page.locator(".services > li")).to_have_count(3)
-    await page.keyboard.type("hop")
-    await expect(page.locator(".services > li")).to_have_count(1)
-    await page.keyboard.press("Tab")
-    await expect(page.get_by_role("link", name="default/shop", exact=True)).to_be_focused()
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("default/shop")
-    await expect(page.get_by_role("heading", level=1)).to_be_focused()
-    await live(page)
-    weight = override_form(page).get_by_label(HIGH, exact=True)
-    await expect(weight).to_be_attached()
-    for _ in range(40):
-        await page.keyboard.press("Tab")
-        if await weight.evaluate("element => element === document.activeElement"):
-            break
-    await expect(weight).to_be_focused()
-    for share in ("100", "0", "0"):
-        await page.keyboard.press("ControlOrMeta+a")
-        await page.keyboard.type(share)
-        await page.keyboard.press("Tab")
-    await page.keyboard.press("Shift+Tab")
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("dialog")).to_be_visible()
-    await page.keyboard.press("Tab")
-    await page.keyboard.press("Enter")
-    await eventually(lambda: world.session().steering.override is not None)
-    assert world.session().intent.weights == {HIGH: 10_000, MID: 0, LOW: 0}
-
-
-async def test_arrows_go_from_service_to_service_and_back_returns_to_where_one_was(world, visitor):
-    page = await visitor.open(f"{world.address}/#/services")
-    await live(page)
-    await page.get_by_role("link", name="default/translate", exact=True).focus()
-    await page.keyboard.press("ArrowDown")
-    await expect(page.get_by_role("link", name="default/search", exact=True)).to_be_focused()
-    await page.keyboard.press("End")
-    await expect(page.get_by_role("link", name="default/shop", exact=True)).to_be_focused()
-    await page.keyboard.press("Enter")
-    await expect(page.get_by_role("heading", level=1)).to_have_text("default/shop")
-    await page.go_back()
-    await expect(page.get_by_role("link", name="default/shop", exact=True)).to_be_focused()
 
 
 async def test_an_engine_that_goes_away_is_said_to_be_and_its_figures_old_until_it_is_back(empty, visitor):

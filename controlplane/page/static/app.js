@@ -1,18 +1,24 @@
 // The page: which view is shown, when it is asked for again, and whether what it shows is live.
 
-import { Problem, keepToken, token } from "./api.js";
+import { Problem, keepToken } from "./api.js";
+import { linkState, navigation, notice } from "./banner.js";
 import { h, patch } from "./dom.js";
-import { momentText, isoOf } from "./format.js";
+import { isoOf } from "./format.js";
 import { follow } from "./live.js";
+import { news } from "./news.js";
 import { routeOf } from "./routes.js";
 import { announce } from "./say.js";
 import { signInForm } from "./signin.js";
-import { news } from "./news.js";
 
 const RETRY_MS = 3000;
 const RETRY_REFUSED_MS = 10_000;
 const REST_AFTER_MS = 60_000;
-const NAVIGATION = [["Services", "#/services", "services"], ["Sources", "#/sources", "sources"], ["Proxies", "#/proxies", "proxies"]];
+const CHANGES = {
+  connecting: "",
+  live: "Live",
+  reconnecting: "The engine does not answer; reconnecting",
+  "signed-out": "Signed out",
+};
 
 const link = { state: "connecting", since: null };
 const places = new Map();
@@ -29,14 +35,22 @@ let resting = false;
 
 function render() {
   drawing = false;
-  patch(document.getElementById("nav"), navigation());
-  patch(document.getElementById("link"), linkState());
-  patch(document.getElementById("notice"), notice());
+  patch(document.getElementById("nav"), navigation(route.section));
+  patch(document.getElementById("link"), linkState(link, asOf, signOut));
+  patch(document.getElementById("notice"), notice(link, asOf, problem));
   const main = document.getElementById("main");
   main.classList.toggle("stale", link.state !== "live" || problem !== null);
-  patch(document.getElementById("view"), link.state === "signed-out"
-    ? signInForm(signIn, problem)
-    : h("div", { key: route.page, class: `view ${route.name}` }, route.view.render(data, route.params, go, redraw), data === null && problem === null && h("p", { key: "wait", class: "quiet wait" }, "Asking the engine…")));
+  patch(
+    document.getElementById("view"),
+    link.state === "signed-out"
+      ? signInForm(signIn, problem)
+      : h(
+          "div",
+          { key: route.page, class: `view ${route.name}` },
+          route.view.render(data, route.params, go, redraw),
+          data === null && problem === null && h("p", { key: "wait", class: "quiet wait" }, "Asking the engine…"),
+        ),
+  );
   const title = `${route.view.title(route.params)} · carbonrouter`;
   if (document.title !== title) document.title = title;
 }
@@ -50,30 +64,6 @@ function redraw(how) {
   if (drawing) return;
   drawing = true;
   requestAnimationFrame(render);
-}
-
-function navigation() {
-  return h("ul", {}, NAVIGATION.map(([name, href, view]) => h("li", { key: name },
-    h("a", { href, "aria-current": route.section === view ? "page" : null }, name))));
-}
-
-function linkState() {
-  const words = { connecting: "connecting", live: "live", reconnecting: `reconnecting since ${link.since}`, "signed-out": "signed out" };
-  const known = asOf && `as of ${momentText(asOf)}`;
-  return [
-    h("span", { key: "state", class: `state ${link.state}`, "data-state": link.state }, h("span", { class: "dot", "aria-hidden": "true" }), words[link.state]),
-    known && h("span", { key: "as-of", class: "as-of" }, known),
-    token() !== null && link.state !== "signed-out" && h("button", { key: "out", type: "button", class: "plain", on: { click: () => signOut() } }, "Sign out"),
-  ];
-}
-
-function notice() {
-  if (link.state === "reconnecting") {
-    const old = asOf ? `The figures below are old: as of ${momentText(asOf)} by the engine's clock.` : "Nothing is known yet.";
-    return h("p", { key: "lost", class: "notice" }, h("strong", {}, "The engine does not answer. "), old, " Whatever follows its schedule returns to full quality when that ends.");
-  }
-  if (problem && link.state !== "signed-out") return h("p", { key: "problem", class: "notice" }, h("strong", {}, "This could not be loaded. "), problem.message);
-  return null;
 }
 
 async function load() {
@@ -128,7 +118,7 @@ function setLink(state) {
   link.state = state;
   // The engine cannot be asked for the time now, so this one moment is by the browser's clock.
   link.since = isoOf(Date.now() / 1000).slice(11, 19) + " UTC";
-  announce({ live: "Live again", reconnecting: "The engine does not answer; reconnecting", "signed-out": "Signed out" }[state] ?? "");
+  announce(CHANGES[state]);
   redraw();
 }
 
@@ -180,7 +170,9 @@ function restorePlace() {
   const place = places.get(route.page);
   if (!place || route.name !== "overview") return;
   places.delete(route.page);
-  const followed = [...document.querySelectorAll("a.service")].find((each) => each.getAttribute("href") === place.focus);
+  const followed = [...document.querySelectorAll("a.service")].find(
+    (each) => each.getAttribute("href") === place.focus,
+  );
   followed?.focus({ preventScroll: true });
   scrollTo(0, place.top);
 }
@@ -210,7 +202,7 @@ document.addEventListener("visibilitychange", () => {
   if (due) wantLoad();
 });
 document.querySelector(".skip").addEventListener("click", (event) => {
-  event.preventDefault();  // the address names the view, not a place in it
+  event.preventDefault(); // the address names the view, not a place in it
   document.getElementById("main").focus();
 });
 const stream = follow({ onState: setLink, onChange: wantLoad });

@@ -1,16 +1,10 @@
 // The course of a budget window: carbon above, what was commanded and planned below it, and what was measured.
 
+import { CARBON, COMMANDED, HEIGHT, LEFT, MEASURED, RIGHT, axis, carbonScale, scale, times } from "./axes.js";
 import { h, s } from "./dom.js";
 import { carbonText, isoOf, plain } from "./format.js";
 import { colourOf, flavourOrder } from "./parts.js";
 
-const LEFT = 46;
-const RIGHT = 12;
-const CARBON = [40, 150];
-const COMMANDED = [186, 296];
-const MEASURED = [332, 412];
-const HEIGHT = 446;
-const TIME_STEPS_H = [1 / 60, 1 / 12, 0.25, 0.5, 1, 2, 3, 6, 12, 24, 48, 168, 336, 720, 2160];
 const SHARE_TICKS = [0, 0.5, 1];
 
 /** Draw it `width` wide; `chosen` is the stretch that is being looked at. */
@@ -21,25 +15,79 @@ export function chart({ service, key, past, planned, now, range, width, chosen }
   const carbon = carbonScale(slots, band);
   const commanded = scale(0, 1, COMMANDED[1], COMMANDED[0]);
   const measured = scale(0, 1, MEASURED[1], MEASURED[0]);
-  return s("svg", { class: "chart", viewBox: `0 0 ${width} ${HEIGHT}`, width, height: HEIGHT, role: "img", "aria-labelledby": "chart-title chart-desc" },
+  return s(
+    "svg",
+    {
+      class: "chart",
+      viewBox: `0 0 ${width} ${HEIGHT}`,
+      width,
+      height: HEIGHT,
+      role: "img",
+      "aria-labelledby": "chart-title chart-desc",
+    },
     s("title", { id: "chart-title" }, `Carbon intensity and split of requests of ${key} over the budget window`),
-    s("desc", { id: "chart-desc" }, `From ${isoOf(range.start)} to ${isoOf(range.end)}; what is after ${isoOf(now)} is planned. The figures stand in the table below the chart.`),
+    s(
+      "desc",
+      { id: "chart-desc" },
+      `From ${isoOf(range.start)} to ${isoOf(range.end)}; what is after ${isoOf(now)} is planned. ` +
+        "The figures stand in the table below the chart.",
+    ),
     hatch(),
-    axis("carbon", carbon.ticks.map((tick) => [carbon(tick), plain(tick)]), CARBON, width, "carbon intensity, g CO2e/kWh"),
-    axis("commanded", SHARE_TICKS.map((tick) => [commanded(tick), plain(100 * tick)]), COMMANDED, width, "commanded and planned, % of requests"),
-    axis("measured", SHARE_TICKS.map((tick) => [measured(tick), plain(100 * tick)]), MEASURED, width, "measured, % of requests"),
-    !carbon.known && s("text", { key: "unknown", class: "middle", x: (LEFT + width - RIGHT) / 2, y: (CARBON[0] + CARBON[1]) / 2 }, "nothing is known of carbon"),
+    axis(
+      "carbon",
+      carbon.ticks.map((tick) => [carbon(tick), plain(tick)]),
+      CARBON,
+      width,
+      "carbon intensity, g CO2e/kWh",
+    ),
+    axis(
+      "commanded",
+      SHARE_TICKS.map((tick) => [commanded(tick), plain(100 * tick)]),
+      COMMANDED,
+      width,
+      "commanded and planned, % of requests",
+    ),
+    axis(
+      "measured",
+      SHARE_TICKS.map((tick) => [measured(tick), plain(100 * tick)]),
+      MEASURED,
+      width,
+      "measured, % of requests",
+    ),
+    !carbon.known &&
+      s(
+        "text",
+        { key: "unknown", class: "middle", x: (LEFT + width - RIGHT) / 2, y: (CARBON[0] + CARBON[1]) / 2 },
+        "nothing is known of carbon",
+      ),
     areas("commanded-past", key, past, "commanded", across, commanded),
     areas("commanded-plan", key, planned, "commanded", across, commanded, "planned"),
     areas("measured-past", key, past, "measured", across, measured),
     future(planned, across),
-    band && s("rect", { class: "band", ...bandBox(past, planned, now, across), y: carbon(band[1]), height: Math.max(1, carbon(band[0]) - carbon(band[1])) },
-      s("title", {}, `now: ${carbonText(band[0])} to ${carbonText(band[1])} g/kWh in four of five cases`)),
+    band &&
+      s(
+        "rect",
+        {
+          class: "band",
+          ...bandBox(past, planned, now, across),
+          y: carbon(band[1]),
+          height: Math.max(1, carbon(band[0]) - carbon(band[1])),
+        },
+        s("title", {}, `now: ${carbonText(band[0])} to ${carbonText(band[1])} g/kWh in four of five cases`),
+      ),
     s("path", { class: "forecast", d: line(slots, (slot) => slot.forecast, across, carbon) }),
     s("path", { class: "actual", d: line(past, (slot) => slot.actual, across, carbon) }),
-    chosen && s("rect", { class: "chosen", x: across(chosen.start), width: Math.max(1, across(chosen.end) - across(chosen.start)), y: CARBON[0], height: MEASURED[1] - CARBON[0] }),
+    chosen &&
+      s("rect", {
+        class: "chosen",
+        x: across(chosen.start),
+        width: Math.max(1, across(chosen.end) - across(chosen.start)),
+        y: CARBON[0],
+        height: MEASURED[1] - CARBON[0],
+      }),
     marks(now, range, across, width),
-    times(range, across, width));
+    times(range, across, width),
+  );
 }
 
 /** The time at a place of the drawing. */
@@ -48,44 +96,41 @@ export function timeAt(place, range, width) {
 }
 
 export function legend(key, names) {
-  const sample = (kind) => s("svg", { class: "sample", viewBox: "0 0 24 10", "aria-hidden": "true" }, s("path", { class: kind, d: "M1 5H23" }));
-  return h("ul", { class: "legend" },
+  const sample = (kind) =>
+    s(
+      "svg",
+      { class: "sample", viewBox: "0 0 24 10", "aria-hidden": "true" },
+      s("path", { class: kind, d: "M1 5H23" }),
+    );
+  return h(
+    "ul",
+    { class: "legend" },
     h("li", { key: "#actual" }, sample("actual"), "carbon, actual"),
     h("li", { key: "#forecast" }, sample("forecast"), "carbon, forecast"),
-    flavourOrder(key, names).map((name) => h("li", { key: name },
-      s("svg", { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" }, s("rect", { class: colourOf(key, name), width: 10, height: 10, rx: 2 })), h("bdi", {}, name))),
-    h("li", { key: "#planned" }, s("svg", { class: "sample", viewBox: "0 0 24 10", "aria-hidden": "true" },
-      s("rect", { class: "planned-sample", width: 24, height: 10 }), s("rect", { class: "hatching", width: 24, height: 10 })), "hatched: planned, renewed at every decision"));
-}
-
-function scale(low, high, start, end) {
-  return (value) => Math.round(10 * (start + ((value - low) / (high - low || 1)) * (end - start))) / 10;
-}
-
-/** From 0, or from the least where that is less, with a little air above. */
-function carbonScale(slots, band) {
-  const values = [...slots.flatMap((slot) => [slot.forecast, slot.actual]), ...(band ?? [])].filter(Number.isFinite);
-  const low = values.reduce((least, value) => Math.min(least, value), 0);
-  const most = values.reduce((greatest, value) => Math.max(greatest, value), 0);
-  const high = most > low ? most + 0.08 * (most - low) : low + 1;
-  const place = scale(low, high, CARBON[1], CARBON[0]);
-  const rough = (high - low) / 3;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  const step = [1, 2, 5, 10].map((each) => each * power).find((each) => each >= rough * (1 - 1e-9));
-  place.known = values.length > 0;
-  place.ticks = [];
-  if (!place.known) return place;
-  for (let at = Math.ceil(low / step); at <= Math.floor(high / step); at += 1) place.ticks.push(at * step);
-  return place;
-}
-
-function axis(key, ticks, [top, bottom], width, label) {
-  return s("g", { key },
-    ticks.map(([y, text]) => s("g", { key: text },
-      s("line", { class: "grid", x1: LEFT, x2: width - RIGHT, y1: y, y2: y }),
-      s("text", { class: "end", x: LEFT - 6, y: y + 4 }, text))),
-    s("line", { key: "base", class: "axis", x1: LEFT, x2: width - RIGHT, y1: bottom, y2: bottom }),
-    s("text", { key: "label", class: "panel-label", x: LEFT + 4, y: top - 8 }, label));
+    flavourOrder(key, names).map((name) =>
+      h(
+        "li",
+        { key: name },
+        s(
+          "svg",
+          { class: "swatch", viewBox: "0 0 10 10", "aria-hidden": "true" },
+          s("rect", { class: colourOf(key, name), width: 10, height: 10, rx: 2 }),
+        ),
+        h("bdi", {}, name),
+      ),
+    ),
+    h(
+      "li",
+      { key: "#planned" },
+      s(
+        "svg",
+        { class: "sample", viewBox: "0 0 24 10", "aria-hidden": "true" },
+        s("rect", { class: "planned-sample", width: 24, height: 10 }),
+        s("rect", { class: "hatching", width: 24, height: 10 }),
+      ),
+      "hatched: planned, renewed at every decision",
+    ),
+  );
 }
 
 /** Stacked staircases, the first flavour at the bottom; broken where nothing is known. */
@@ -93,16 +138,23 @@ function areas(id, key, slots, which, across, up, kind = "") {
   const known = slots.filter((slot) => slot[which]);
   const names = flavourOrder(key, [...new Set(known.flatMap((slot) => Object.keys(slot[which])))]);
   const floor = new Map(known.map((slot) => [slot, 0]));
-  return s("g", { key: id, class: kind }, names.map((name) => {
-    let d = "";
-    for (const slot of known) {
-      const from = floor.get(slot);
-      const to = Math.min(1, from + (slot[which][name] ?? 0));
-      floor.set(slot, to);
-      if (to > from) d += `M${across(slot.start)} ${up(from)}V${up(to)}H${across(slot.end)}V${up(from)}Z`;
-    }
-    return d && s("path", { key: name, class: colourOf(key, name), d, "shape-rendering": "crispEdges" }, s("title", {}, name));
-  }));
+  return s(
+    "g",
+    { key: id, class: kind },
+    names.map((name) => {
+      let d = "";
+      for (const slot of known) {
+        const from = floor.get(slot);
+        const to = Math.min(1, from + (slot[which][name] ?? 0));
+        floor.set(slot, to);
+        if (to > from) d += `M${across(slot.start)} ${up(from)}V${up(to)}H${across(slot.end)}V${up(from)}Z`;
+      }
+      return (
+        d &&
+        s("path", { key: name, class: colourOf(key, name), d, "shape-rendering": "crispEdges" }, s("title", {}, name))
+      );
+    }),
+  );
 }
 
 function line(slots, value, across, up) {
@@ -113,22 +165,39 @@ function line(slots, value, across, up) {
       end = null;
       continue;
     }
-    d += end === slot.start ? `V${up(known)}H${across(slot.end)}` : `M${across(slot.start)} ${up(known)}H${across(slot.end)}`;
+    d +=
+      end === slot.start
+        ? `V${up(known)}H${across(slot.end)}`
+        : `M${across(slot.start)} ${up(known)}H${across(slot.end)}`;
     end = slot.end;
   }
   return d;
 }
 
 function hatch() {
-  return s("defs", { key: "defs" }, s("pattern", { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
-    s("rect", { class: "hatch-line", width: 3, height: 6 })));
+  return s(
+    "defs",
+    { key: "defs" },
+    s(
+      "pattern",
+      { id: "hatch", width: 6, height: 6, patternUnits: "userSpaceOnUse", patternTransform: "rotate(45)" },
+      s("rect", { class: "hatch-line", width: 3, height: 6 }),
+    ),
+  );
 }
 
 function future(planned, across) {
   if (!planned.length) return null;
   const x = across(planned[0].start);
   const width = Math.max(0, across(planned.at(-1).end) - x);
-  return s("rect", { key: "future", class: "hatching", x, width, y: COMMANDED[0], height: COMMANDED[1] - COMMANDED[0] });
+  return s("rect", {
+    key: "future",
+    class: "hatching",
+    x,
+    width,
+    y: COMMANDED[0],
+    height: COMMANDED[1] - COMMANDED[0],
+  });
 }
 
 function bandBox(past, planned, now, across) {
@@ -141,27 +210,27 @@ function marks(now, range, across, width) {
   const x = across(now);
   const room = (width - RIGHT - LEFT) / 6;
   const [left, right] = [x - LEFT > room, width - RIGHT - x > room];
-  return s("g", { key: "marks" },
+  return s(
+    "g",
+    { key: "marks" },
     s("line", { class: "now", x1: x, x2: x, y1: 18, y2: MEASURED[1] }),
     left && s("text", { key: "past", class: "mark-text end", x: x - 5, y: 14 }, "past"),
     right && s("text", { key: "plan", class: "mark-text", x: x + 5, y: 14 }, "planned"),
-    range.end > range.windowEnd && s("g", { key: "window-end" },
-      s("line", { class: "window-end", x1: across(range.windowEnd), x2: across(range.windowEnd), y1: CARBON[0], y2: MEASURED[1] }, s("title", {}, "end of the budget window"))));
-}
-
-/** Full hours or midnights, as many as there is room for. */
-function times(range, across, width) {
-  const hours = (range.end - range.start) / 3600;
-  const most = Math.max(2, Math.floor(width / 64));
-  const step = 3600 * (TIME_STEPS_H.find((each) => hours / each <= most) ?? Math.ceil(hours / most));
-  const ticks = [];
-  for (let at = Math.ceil(range.start / step) * step; at <= range.end; at += step) ticks.push(at);
-  const text = (at) => {
-    const iso = isoOf(at);
-    return step < 86_400 && !iso.endsWith("T00:00:00Z") ? iso.slice(11, 16) : iso.slice(5, 10);
-  };
-  const anchor = (x) => (x < LEFT + 16 ? "start" : x > width - RIGHT - 16 ? "end" : "middle");
-  return s("g", { key: "times" },
-    ticks.map((at) => s("text", { key: at, class: anchor(across(at)), x: across(at), y: MEASURED[1] + 16 }, text(at))),
-    s("text", { key: "unit", class: "end", x: width - RIGHT, y: MEASURED[1] + 31 }, "time, UTC"));
+    range.end > range.windowEnd &&
+      s(
+        "g",
+        { key: "window-end" },
+        s(
+          "line",
+          {
+            class: "window-end",
+            x1: across(range.windowEnd),
+            x2: across(range.windowEnd),
+            y1: CARBON[0],
+            y2: MEASURED[1],
+          },
+          s("title", {}, "end of the budget window"),
+        ),
+      ),
+  );
 }

@@ -40,19 +40,42 @@ export function course(service, history, schedule, redraw) {
     chosen = time;
     redraw();
   };
-  return section("course", "Over the budget window",
-    h("div", { key: "drawing", class: "drawing", made: watched(redraw), on: {
-      pointermove: (event) => event.pointerType === "mouse" && choose(pointed(event, range)),
-      pointerdown: (event) => choose(pointed(event, range)),
-    } }, chart({ service, key, past, planned, now: all.now, range, width, chosen: chosen === null ? null : slots[place] })),
+  return section(
+    "course",
+    "Over the budget window",
+    h(
+      "div",
+      {
+        key: "drawing",
+        class: "drawing",
+        made: watched(redraw),
+        on: {
+          pointermove: (event) => event.pointerType === "mouse" && choose(pointed(event, range)),
+          pointerdown: (event) => choose(pointed(event, range)),
+        },
+      },
+      chart({ service, key, past, planned, now: all.now, range, width, chosen: chosen === null ? null : slots[place] }),
+    ),
     slots.length > 0 && chooser(key, slots, place, choose),
     legend(key, names),
     joined > 1 && h("p", { key: "thinned", class: "quiet" }, `Each step is the mean of up to ${joined} slots.`),
-    h("details", { key: "table", class: "table", on: { toggle: (event) => {
-      tableOpen = event.currentTarget.open;
-      redraw();
-    } }, initial: { open: tableOpen } },
-    h("summary", {}, "The same as a table"), tableOpen && table(key, slots, flavourOrder(key, names))));
+    h(
+      "details",
+      {
+        key: "table",
+        class: "table",
+        on: {
+          toggle: (event) => {
+            tableOpen = event.currentTarget.open;
+            redraw();
+          },
+        },
+        initial: { open: tableOpen },
+      },
+      h("summary", {}, "The same as a table"),
+      tableOpen && table(key, slots, flavourOrder(key, names)),
+    ),
+  );
 }
 
 /** Another service is shown: nothing is being looked at yet. */
@@ -74,21 +97,33 @@ function chosenPlace(slots, now) {
 
 function chooser(key, slots, place, choose) {
   const slot = slots[place];
-  return h("div", { key: "chooser", class: "chooser" },
+  return h(
+    "div",
+    { key: "chooser", class: "chooser" },
     h("label", { for: "slot" }, "Look at a slot"),
     h("input", {
-      id: "slot", type: "range", min: 0, max: slots.length - 1, step: 1, "aria-valuetext": readoutText(key, slot),
-      made: (input) => { input.value = String(place); },
+      id: "slot",
+      type: "range",
+      min: 0,
+      max: slots.length - 1,
+      step: 1,
+      "aria-valuetext": readoutText(key, slot),
+      set: { value: String(place) },
       on: { input: (event) => choose(slots[Number(event.target.value)].start) },
     }),
-    h("p", { class: "readout" }, readoutText(key, slot)));
+    h("p", { class: "readout" }, readoutText(key, slot)),
+  );
 }
 
 function readoutText(key, slot) {
-  const carbon = [[slot.actual, "actual"], [slot.forecast, "forecast"]]
-    .filter(([value]) => Number.isFinite(value))
-    .map(([value, kind]) => `carbon ${carbonText(value)} g/kWh ${kind}`)
-    .join(", ") || "carbon not known";
+  const carbon =
+    [
+      [slot.actual, "actual"],
+      [slot.forecast, "forecast"],
+    ]
+      .filter(([value]) => Number.isFinite(value))
+      .map(([value, kind]) => `carbon ${carbonText(value)} g/kWh ${kind}`)
+      .join(", ") || "carbon not known";
   const shares = slot.planned
     ? `planned ${sharesText(key, slot.commanded)}`
     : `commanded ${sharesText(key, slot.commanded)}, measured ${sharesText(key, slot.measured)}`;
@@ -102,18 +137,50 @@ function sharesText(key, shares) {
 }
 
 function table(key, slots, names) {
-  return scrolling("course-caption", h("table", {},
-    h("caption", { id: "course-caption" }, h("span", {}, "Slots of the budget window; carbon in g CO2e/kWh, shares in % of requests; times UTC")),
-    h("thead", {}, h("tr", {}, h("th", { scope: "col" }, "from, to (UTC)"), h("th", { scope: "col" }, "is"),
-      h("th", { scope: "col", class: "n" }, "carbon, forecast"), h("th", { scope: "col", class: "n" }, "carbon, actual"),
-      names.map((name) => h("th", { key: `c ${name}`, scope: "col", class: "n" }, "commanded ", h("bdi", {}, name))),
-      names.map((name) => h("th", { key: `m ${name}`, scope: "col", class: "n" }, "measured ", h("bdi", {}, name))))),
-    h("tbody", {}, slots.map((slot) => h("tr", { key: `${slot.planned} ${slot.start}`, class: slot.planned ? "planned-row" : null },
-      h("th", { scope: "row", class: "when" }, spanText(isoOf(slot.start), isoOf(slot.end))),
-      h("td", {}, slot.planned ? "planned" : "past"),
-      h("td", { class: "n" }, carbonText(slot.forecast)), h("td", { class: "n" }, carbonText(slot.actual)),
-      names.map((name) => h("td", { key: `c ${name}`, class: "n" }, cellText(slot.commanded, name))),
-      names.map((name) => h("td", { key: `m ${name}`, class: "n" }, cellText(slot.measured, name))))))));
+  return scrolling(
+    "course-caption",
+    h(
+      "table",
+      {},
+      h(
+        "caption",
+        { id: "course-caption" },
+        h("span", {}, "Slots of the budget window; carbon in g CO2e/kWh, shares in % of requests; times UTC"),
+      ),
+      h(
+        "thead",
+        {},
+        h(
+          "tr",
+          {},
+          h("th", { scope: "col" }, "from, to (UTC)"),
+          h("th", { scope: "col" }, "is"),
+          h("th", { scope: "col", class: "n" }, "carbon, forecast"),
+          h("th", { scope: "col", class: "n" }, "carbon, actual"),
+          names.map((name) =>
+            h("th", { key: `c ${name}`, scope: "col", class: "n" }, "commanded ", h("bdi", {}, name)),
+          ),
+          names.map((name) => h("th", { key: `m ${name}`, scope: "col", class: "n" }, "measured ", h("bdi", {}, name))),
+        ),
+      ),
+      h(
+        "tbody",
+        {},
+        slots.map((slot) =>
+          h(
+            "tr",
+            { key: `${slot.planned} ${slot.start}`, class: slot.planned ? "planned-row" : null },
+            h("th", { scope: "row", class: "when" }, spanText(isoOf(slot.start), isoOf(slot.end))),
+            h("td", {}, slot.planned ? "planned" : "past"),
+            h("td", { class: "n" }, carbonText(slot.forecast)),
+            h("td", { class: "n" }, carbonText(slot.actual)),
+            names.map((name) => h("td", { key: `c ${name}`, class: "n" }, cellText(slot.commanded, name))),
+            names.map((name) => h("td", { key: `m ${name}`, class: "n" }, cellText(slot.measured, name))),
+          ),
+        ),
+      ),
+    ),
+  );
 }
 
 function cellText(shares, name) {

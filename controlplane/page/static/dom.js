@@ -7,7 +7,7 @@ const state = new WeakMap();
 /**
  * Describe an element. Properties are attributes (false, null and undefined: absent; true: empty) but for
  * `key` (identity among siblings), `on` (handlers by event), `initial` (attributes set only when it is made, then left
- * to the user), `made` (called with the new element).
+ * to the user), `set` (what an input holds, where that is ours to say), `made` (called with the new element).
  */
 export function h(tag, props, ...children) {
   return { tag, ns: null, props: props ?? {}, children: children.flat(Infinity).filter(isShown) };
@@ -76,12 +76,13 @@ function update(node, want) {
   const known = state.get(node);
   const attributes = {};
   for (const [name, value] of Object.entries(want.props)) {
-    if (!["key", "on", "initial", "made"].includes(name)) attributes[name] = value;
+    if (!["key", "on", "initial", "set", "made"].includes(name)) attributes[name] = value;
   }
   for (const name of new Set([...Object.keys(known.attributes), ...Object.keys(attributes)])) {
     if (known.attributes[name] !== attributes[name]) setAttribute(node, name, attributes[name]);
   }
   known.attributes = attributes;
+  for (const [name, value] of Object.entries(want.props.set ?? {})) if (node[name] !== value) node[name] = value;
   listen(node, known, want.props.on ?? {});
   reconcile(node, want.children);
 }

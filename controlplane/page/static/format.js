@@ -4,7 +4,13 @@ import { h } from "./dom.js";
 
 // Decimals beyond which a difference is the rounding of floats, not a figure.
 const NOISE = 9;
-const UNITS = [[1e6, "t"], [1e3, "kg"], [1, "g"], [1e-3, "mg"], [1e-6, "µg"]];
+const UNITS = [
+  [1e6, "t"],
+  [1e3, "kg"],
+  [1, "g"],
+  [1e-3, "mg"],
+  [1e-6, "µg"],
+];
 const NOTHING_EMITTED = "nothing emitted to compare with";
 const NO_REQUESTS = "no requests";
 
@@ -140,7 +146,12 @@ export function durationText(total) {
   if (!known(total)) return "n/a";
   let left = Math.max(0, Math.round(total));
   const parts = [];
-  for (const [length, name] of [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]]) {
+  for (const [length, name] of [
+    [86400, "d"],
+    [3600, "h"],
+    [60, "min"],
+    [1, "s"],
+  ]) {
     const count = Math.floor(left / length);
     left -= count * length;
     if (count) parts.push(`${count} ${name}`);

@@ -11,25 +11,29 @@ const LONG_MS = 10_000;
 
 /**
  * Follow the stream for as long as the page is open. `onState` is told "live", "reconnecting", "connecting" (after a
- * rest) or "signed-out" (then nothing is tried until `again`); `onChange` of every change, and at every connection since
- * changes may have been missed. Returns `again`, which connects at once, and `rest`, which hangs up until then: a browser
- * has few connections to one server, and the server few listeners.
+ * rest) or "signed-out" (then nothing is tried until `again`); `onChange` of every change, and at every connection
+ * since changes may have been missed. Returns `again`, which connects at once, and `rest`, which hangs up until then:
+ * a browser has few connections to one server, and the server few listeners.
  */
 export function follow({ onState, onChange }) {
   let attempt = null;
   let wake = () => {};
 
   async function connectForever() {
-    for (let failures = 0; ; ) {
+    for (let failures = 0; ;) {
       attempt = new AbortController();
       let [waitMs, openedAt] = [null, Infinity];
       try {
-        await readStream(attempt, () => {
-          failures = 0;
-          openedAt = performance.now();
-          onState("live");
-          onChange();
-        }, onChange);
+        await readStream(
+          attempt,
+          () => {
+            failures = 0;
+            openedAt = performance.now();
+            onState("live");
+            onChange();
+          },
+          onChange,
+        );
         if (performance.now() - openedAt > LONG_MS) continue;
         onState("reconnecting");
       } catch (error) {
@@ -40,7 +44,9 @@ export function follow({ onState, onChange }) {
         if (refused || resting) waitMs = Infinity;
       }
       failures += 1;
-      await pause(waitMs ?? backOff(failures), (now) => { wake = now; });
+      await pause(waitMs ?? backOff(failures), (now) => {
+        wake = now;
+      });
     }
   }
 

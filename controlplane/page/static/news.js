@@ -18,7 +18,10 @@ function conditionNews(before, after) {
 }
 
 function imposedNews(before, after) {
-  return [["override", "The override"], ["paused", "The pause"]]
+  return [
+    ["override", "The override"],
+    ["paused", "The pause"],
+  ]
     .filter(([what]) => (before[what] === null) !== (after[what] === null))
     .map(([what, name]) => `${name} has ${after[what] === null ? "ended" : "begun"}`);
 }

@@ -11,10 +11,19 @@ export function routeOf(hash) {
   const [first, namespace, name] = path.split("/").filter(Boolean).map(decoded);
   const route = { hash: `#${path}${query ? `?${query}` : ""}`, bare: path === "" || path === "/" };
   if (first === "services" && namespace && name) {
-    return { ...route, name: "service", page: `service ${namespace}/${name}`, section: "services", view: service, params: { namespace, name } };
+    return {
+      ...route,
+      name: "service",
+      page: `service ${namespace}/${name}`,
+      section: "services",
+      view: service,
+      params: { namespace, name },
+    };
   }
-  if (first === "sources") return { ...route, name: "sources", page: "sources", section: "sources", view: sources, params: {} };
-  if (first === "proxies") return { ...route, name: "proxies", page: "proxies", section: "proxies", view: proxies, params: {} };
+  if (first === "sources")
+    return { ...route, name: "sources", page: "sources", section: "sources", view: sources, params: {} };
+  if (first === "proxies")
+    return { ...route, name: "proxies", page: "proxies", section: "proxies", view: proxies, params: {} };
   const params = overview.parse(new URLSearchParams(query ?? ""));
   return { ...route, name: "overview", page: "overview", section: "services", view: overview, params };
 }

@@ -8,28 +8,36 @@ import { seconds } from "./format.js";
  */
 export function stretches(service, history, schedule) {
   const now = seconds(service.time);
-  const past = history.map((slot) => ({
-    start: seconds(slot.start),
-    end: seconds(slot.end),
-    planned: false,
-    commanded: nonEmpty(slot.commanded),
-    measured: nonEmpty(slot.measured),
-    forecast: slot.carbon_forecast_g_per_kwh,
-    actual: slot.carbon_actual_g_per_kwh,
-  })).filter((slot) => slot.start < now).map((slot) => ({ ...slot, end: Math.min(slot.end, now) }));
+  const past = history
+    .map((slot) => ({
+      start: seconds(slot.start),
+      end: seconds(slot.end),
+      planned: false,
+      commanded: nonEmpty(slot.commanded),
+      measured: nonEmpty(slot.measured),
+      forecast: slot.carbon_forecast_g_per_kwh,
+      actual: slot.carbon_actual_g_per_kwh,
+    }))
+    .filter((slot) => slot.start < now)
+    .map((slot) => ({ ...slot, end: Math.min(slot.end, now) }));
   const running = past.at(-1);
   if (running && service.weights && !running.commanded && running.end >= now) {
-    running.commanded = Object.fromEntries(Object.entries(service.weights).map(([name, weight]) => [name, weight / 10_000]));
+    running.commanded = Object.fromEntries(
+      Object.entries(service.weights).map(([name, weight]) => [name, weight / 10_000]),
+    );
   }
-  const planned = schedule.map((slot) => ({
-    start: seconds(slot.start),
-    end: seconds(slot.end),
-    planned: true,
-    commanded: slot.shares,
-    measured: null,
-    forecast: slot.carbon_g_per_kwh,
-    actual: null,
-  })).filter((slot) => slot.end > now).map((slot) => ({ ...slot, start: Math.max(slot.start, now) }));
+  const planned = schedule
+    .map((slot) => ({
+      start: seconds(slot.start),
+      end: seconds(slot.end),
+      planned: true,
+      commanded: slot.shares,
+      measured: null,
+      forecast: slot.carbon_g_per_kwh,
+      actual: null,
+    }))
+    .filter((slot) => slot.end > now)
+    .map((slot) => ({ ...slot, start: Math.max(slot.start, now) }));
   return { past, planned, now };
 }
 
@@ -65,8 +73,9 @@ function mean(slots) {
 function meanShares(slots, which) {
   const names = new Set(slots.flatMap((slot) => Object.keys(slot[which] ?? {})));
   if (!names.size) return null;
-  return Object.fromEntries([...names].map((name) =>
-    [name, meanOf(slots, (slot) => (slot[which] ? (slot[which][name] ?? 0) : null))]));
+  return Object.fromEntries(
+    [...names].map((name) => [name, meanOf(slots, (slot) => (slot[which] ? (slot[which][name] ?? 0) : null))]),
+  );
 }
 
 function meanOf(slots, value) {
