@@ -10,6 +10,7 @@ class Pulse:
 
     def __init__(self) -> None:
         self.number = 0
+        self.ended = False
         self._next = asyncio.Event()
 
     def beat(self) -> None:
@@ -18,8 +19,13 @@ class Pulse:
         woken, self._next = self._next, asyncio.Event()
         woken.set()
 
+    def end(self) -> None:
+        """Wake all who wait, for the last time."""
+        self.ended = True
+        self.beat()
+
     async def after(self, number: int) -> int:
-        """The number now, as soon as it is above `number`."""
-        while self.number <= number:
+        """The number now, as soon as it is above `number`, or all has ended."""
+        while self.number <= number and not self.ended:
             await self._next.wait()
         return self.number

@@ -10,11 +10,13 @@ from fastapi import Depends, Path, Request
 from pydantic import ValidationError
 
 from controlplane.api.problems import ProblemError, invalid
+from controlplane.catalogue import MOST_SERVICES
 from controlplane.config import ConfigError
 from controlplane.host import EngineHost, OwnedByFileError
 from controlplane.session import ServiceSession
 from controlplane.store import StoreError
 
+MOST_WAITING = 512
 _LABEL = r"^[a-z0-9]([-a-z0-9.]{0,251}[a-z0-9])?$"
 Namespace = Annotated[str, Path(pattern=_LABEL, examples=["default"])]
 ServiceName = Annotated[str, Path(pattern=_LABEL, examples=["shop"])]
@@ -53,6 +55,18 @@ def refusals() -> Iterator[None]:
         raise ProblemError(409, str(error)) from error
     except (OSError, StoreError) as error:
         raise ProblemError(503, f"it cannot be kept: {error}", headers={"Retry-After": "5"}) from error
+
+
+def refuse_when_full(host: EngineHost, key: str) -> None:
+    """Refuse to make one service more than there may be."""
+    if key not in host.engine.sessions and len(host.engine.sessions) >= MOST_SERVICES:
+        raise ProblemError(409, f"there are {MOST_SERVICES} services already")
+
+
+def refuse_when_behind(host: EngineHost) -> None:
+    """Refuse counts while too many wait for a disk that does not keep up."""
+    if host.engine.writer.waiting >= MOST_WAITING:
+        raise ProblemError(503, "more counts are waiting for the disk than we take", headers={"Retry-After": "1"})
 
 
 def unknown_flavours(session: ServiceSession, unknown: list[str]) -> ProblemError:

@@ -22,7 +22,14 @@ Errors are RFC 9457 problem details. Where a token is configured every request n
 
 def create_app(host: EngineHost, *, token: BearerToken | None = None, own_host: str = "127.0.0.1") -> FastAPI:
     """An application over one engine; it holds no state of its own. `own_host` is the address it is served on."""
-    app = FastAPI(title="carbonrouter", version="1", description=_DESCRIPTION, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="carbonrouter",
+        version="1",
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,  # a redirect would be built from whatever Host header came
+    )
     tell_problems(app)
     app.state.host = host
     app.state.registry = registry_for(host.engine, host.plane.sync, runtime=host.counters, instruments=host.instruments)

@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from controlplane.accounting import FlavourLoad
 from controlplane.api import models
-from controlplane.api.access import Host, Session, refusals, unknown_flavours
+from controlplane.api.access import Host, Session, refusals, refuse_when_behind, unknown_flavours
 from controlplane.api.problems import ProblemError
 from controlplane.api.requests import FeedbackBody
 from controlplane.config.service import MOST_J_PER_REQUEST
@@ -14,7 +14,6 @@ from controlplane.host import EngineHost
 from controlplane.session import ServiceSession
 from controlplane.views.service import budget_view
 
-MOST_WAITING = 512
 _LONGEST_S = 86_400.0
 
 
@@ -24,15 +23,14 @@ router = APIRouter(prefix="/api/v1/services/{namespace}/{service}", tags=["feedb
 @router.post("/feedback", responses={404: {}, 422: {}, 503: {}})
 async def enter(host: Host, session: Session, told: FeedbackBody) -> models.Entered:
     """Enter counts into the books; answered when they are on the disk. What is sent again is entered once."""
-    if host.engine.writer.waiting >= MOST_WAITING:
-        raise ProblemError(503, "more counts are waiting for the disk than we take", headers={"Retry-After": "1"})
+    refuse_when_behind(host)
     key = session.spec.key
     since_s, until_s = _span(host, session, told)
     fresh = session.receipts.is_new(told.sender, told.sequence)
     if fresh:
         loads = _loads(session, told)
-        session.receipts.enter(told.sender, told.sequence)
         host.engine.enter(key, loads, since_s=since_s, until_s=until_s, sender=told.sender)
+        session.receipts.enter(told.sender, told.sequence)
     else:
         host.engine.save(key)  # it may have been entered and not yet be on the disk
     with refusals():
@@ -47,7 +45,7 @@ def _span(host: EngineHost, session: ServiceSession, told: FeedbackBody) -> tupl
     if until_s > now_s + slack_s:
         raise ProblemError(422, "until: lies ahead of the engine's time; see `time` in any answer")
     oldest_s = session.spec.settings.window.before(now_s)[0]
-    if until_s < oldest_s:
+    if until_s <= oldest_s:
         raise ProblemError(422, "until: lies before the windows that are still open to counts")
     until_s = min(until_s, now_s)
     since_s = told.since

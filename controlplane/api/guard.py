@@ -19,6 +19,8 @@ from controlplane.metrics import ApiMetrics
 
 MOST_BODY_BYTES = 256 * 1024
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
+# The reference's GET that makes a service where there is none.
+_MAKING = "/schedule"
 _OPEN = ("/healthz", "/readyz", "/page/")
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
@@ -93,7 +95,7 @@ class Guard:
         host = headers.get("host", "")
         if _name(f"//{host}") not in self._hosts:
             return ProblemError(403, "this address is not ours; ask by the address we listen on")
-        if scope["method"] not in _READING and _from_elsewhere(headers, host):
+        if (scope["method"] not in _READING or path == _MAKING) and _from_elsewhere(headers, host):
             return ProblemError(403, "a page of another site may not steer services")
         return None
 
@@ -102,12 +104,19 @@ def _from_elsewhere(headers: Headers, host: str) -> bool:
     if headers.get("sec-fetch-site", "none") not in {"none", "same-origin"}:
         return True
     origin = headers.get("origin")
-    return origin is not None and urlsplit(origin).netloc != host
+    return origin is not None and _authority(origin) != host
 
 
 def _name(url: str) -> str | None:
     try:
         return urlsplit(url).hostname
+    except ValueError:
+        return None
+
+
+def _authority(url: str) -> str | None:
+    try:
+        return urlsplit(url).netloc
     except ValueError:
         return None
 

@@ -54,6 +54,7 @@ class _Service(_Answer):
 class ServiceLine(_Service):
     """One service in a list."""
 
+    flavours: Annotated[list[str], Field(description="Best first.")]
     max_error: float
     mean_error: float | None
     credit: Annotated[float, Field(description="Error-requests the window has left, by what was served so far.")]
@@ -69,7 +70,7 @@ class ServiceLine(_Service):
 
 
 class ServiceList(_Answer):
-    """A page of services in the order of their names."""
+    """A page of services."""
 
     time: str
     generation: int

@@ -6,11 +6,11 @@ import json
 import logging
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Annotated, Any
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from pydantic import ValidationError
+from pydantic import BaseModel, Field, ValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
@@ -18,6 +18,28 @@ logger = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_ERRORS = 20
+_LONGEST_MESSAGE = 500
+# What the guard, a body and a path may be answered with, whatever the route.
+_ALWAYS = (401, 403, 413, 429, 500)
+_WITH_BODY = (400, 422)
+_WITH_PATH = (404, 405, 422)
+
+
+class Mistake(BaseModel):
+    """One mistake in what was sent."""
+
+    at: Annotated[str, Field(examples=["body/budget/max_error_pct"])]
+    message: str
+
+
+class Problem(BaseModel):
+    """Problem details, RFC 9457; `errors` lists mistakes place by place."""
+
+    type: Annotated[str, Field(examples=["about:blank"])]
+    title: Annotated[str, Field(examples=["Not Found"])]
+    status: Annotated[int, Field(ge=400, le=599, examples=[404])]
+    detail: str
+    errors: list[Mistake] = []
 
 
 class ProblemError(Exception):
@@ -56,7 +78,10 @@ def problem_response(problem: ProblemError) -> Response:
 def invalid(error: ValidationError | RequestValidationError) -> ProblemError:
     """What is wrong with what was sent, place by place; values are not repeated, they may be secrets or huge."""
     found = [
-        {"at": "/".join(str(part)[:100] for part in each["loc"]), "message": each["msg"].removeprefix("Value error, ")}
+        {
+            "at": "/".join(str(part)[:100] for part in each["loc"]),
+            "message": each["msg"].removeprefix("Value error, ")[:_LONGEST_MESSAGE],
+        }
         for each in error.errors()[:_MOST_ERRORS]
     ]
     first = "; ".join(f"{each['at']}: {each['message']}" for each in found[:3])
@@ -64,7 +89,7 @@ def invalid(error: ValidationError | RequestValidationError) -> ProblemError:
 
 
 def tell_problems(app: FastAPI) -> None:
-    """Have every error of `app` answered as a problem."""
+    """Have every error of `app` answered as a problem, and its description say so."""
 
     async def told(_: Request, error: Exception) -> Response:
         assert isinstance(error, ProblemError)  # noqa: S101 - registered for nothing else
@@ -86,3 +111,34 @@ def tell_problems(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, unprocessable)
     app.add_exception_handler(HTTPException, http)
     app.add_exception_handler(Exception, unforeseen)
+    _describe(app)
+
+
+def _describe(app: FastAPI) -> None:
+    """Have every operation's errors described as problems, in one place for all routes."""
+    as_generated = app.openapi
+
+    def described() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schema = as_generated()
+            reference = {"$ref": "#/components/schemas/Problem"}
+            schemas = schema.setdefault("components", {}).setdefault("schemas", {})
+            for unused in ("HTTPValidationError", "ValidationError"):
+                schemas.pop(unused, None)
+            own = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+            schemas |= {**own.pop("$defs"), "Problem": own}
+            for path, item in schema["paths"].items():
+                for operation in item.values():
+                    _describe_operation(operation, path=path, content={MEDIA_TYPE: {"schema": reference}})
+        return app.openapi_schema or {}
+
+    app.openapi = described  # type: ignore[method-assign]
+
+
+def _describe_operation(operation: dict[str, Any], *, path: str, content: dict[str, Any]) -> None:
+    responses = operation["responses"]
+    statuses = {*_ALWAYS, *(int(status) for status in responses if int(status) >= 400)}
+    statuses.update(_WITH_BODY if "requestBody" in operation else ())
+    statuses.update(_WITH_PATH if "{" in path else ())
+    for status in sorted(statuses):
+        responses[str(status)] = {"description": HTTPStatus(status).phrase, "content": content}

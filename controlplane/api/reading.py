@@ -43,7 +43,12 @@ async def list_proxies(host: Host) -> models.ProxyList:
     )
 
 
-@router.get("/api/v1/events", tags=["events"], response_class=StreamingResponse, responses={503: {}})
+@router.get(
+    "/api/v1/events",
+    tags=["events"],
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}, 503: {}},
+)
 async def listen(host: Host) -> StreamingResponse:
     """Server-sent events: a `change` at every round of decisions and every steering; then ask for what you show."""
     if host.listeners >= MOST_LISTENERS:
@@ -58,7 +63,12 @@ async def everything(host: Host) -> Response:
     return Response(json.dumps(engine_view(host.engine, host.plane.sync.proxies())), media_type="application/json")
 
 
-@router.get("/metrics", tags=["metrics"], response_class=Response)
+@router.get(
+    "/metrics",
+    tags=["metrics"],
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
+)
 async def metrics(request: Request) -> Response:
     """Prometheus metrics; docs/metrics.md has the catalogue."""
     registry: CollectorRegistry = request.app.state.registry
@@ -109,7 +119,7 @@ async def _events(host: EngineHost) -> AsyncIterator[bytes]:
 async def _changes(host: EngineHost) -> AsyncIterator[bytes]:
     loop = asyncio.get_running_loop()
     ends_s, seen = loop.time() + _LONGEST_S, host.engine.changes.number - 1
-    while loop.time() < ends_s:
+    while loop.time() < ends_s and not host.engine.changes.ended:
         try:
             async with asyncio.timeout(_KEEP_ALIVE_S):
                 seen = await host.engine.changes.after(seen)

@@ -51,4 +51,7 @@ async def serve_api(host: EngineHost) -> AsyncIterator[None]:
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise StartError(f"cannot serve the API on {listen}: {reason}; set api.listen") from error
-        yield
+        try:
+            yield
+        finally:
+            host.engine.changes.end()  # or those who listen would hold up the end

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Body, Query, Request, Response
 
 from controlplane.api import models
-from controlplane.api.access import Host, Namespace, ServiceName, Session, refusals
-from controlplane.api.problems import ProblemError
+from controlplane.api.access import Host, Namespace, ServiceName, Session, refusals, refuse_when_full
 from controlplane.catalogue import MOST_SERVICES, ServiceRequest
 from controlplane.config.promise import Moment
 from controlplane.views import history_view, iso, schedule_view, service_view, services_page
+from controlplane.views.engine import Order
 from controlplane.views.schedule import MOST_SLOTS
 
 _EXAMPLE = {
@@ -33,9 +33,11 @@ async def list_services(
     search: Annotated[str, Query(max_length=300, description="Part of `namespace/name`.")] = "",
     offset: Annotated[int, Query(ge=0, le=10 * MOST_SERVICES)] = 0,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    order: Annotated[Order, Query(description="`trouble`: most conditions that do not hold first.")] = "name",
 ) -> models.ServiceList:
     """One line for each service: whether it is well, and what it saves."""
-    return models.ServiceList(**services_page(host.engine, search=search, offset=offset, limit=limit))
+    page = services_page(host.engine, search=search, offset=offset, limit=limit, order=order)
+    return models.ServiceList(**page)
 
 
 @router.get(_ONE, responses={404: {}})
@@ -56,8 +58,7 @@ async def put_service(
     """Make a service, or change one made here; what was counted goes on. The same again changes nothing."""
     raw: dict[str, Any] = await request.json()  # as it was sent: what is kept is read again by the same rules
     key = f"{namespace}/{service}"
-    if key not in host.engine.sessions and len(host.engine.sessions) >= MOST_SERVICES:
-        raise ProblemError(409, f"there are {MOST_SERVICES} services already")
+    refuse_when_full(host, key)
     with refusals():
         outcome = host.put_service(key, raw)
     response.status_code = 201 if outcome == "created" else 200

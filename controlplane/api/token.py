@@ -38,7 +38,8 @@ class BearerToken:
         except (OSError, ValueError) as error:
             logger.warning("api.token_file %s cannot be used, the last token holds: %s", self._path, _reason(error))
         scheme, _, told = authorization.partition(" ")
-        return hmac.compare_digest(told.strip().encode(), self._token) and scheme.lower() == "bearer"
+        # The bytes that were sent: headers are read as Latin-1.
+        return hmac.compare_digest(told.strip().encode("latin-1"), self._token) and scheme.lower() == "bearer"
 
     def __repr__(self) -> str:
         return f"BearerToken({str(self._path)!r})"
@@ -52,6 +53,8 @@ class BearerToken:
             token = file.read(_MAX_BYTES + 1).strip()
         if not _SHORTEST <= len(token) <= _MAX_BYTES:
             raise ValueError(f"a token has {_SHORTEST} to {_MAX_BYTES} characters")
+        if len(token.split()) > 1 or min(token) < ord(" "):
+            raise ValueError("a token is one word in one line, or no request could bring it")
         self._token, self._version = token, version
 
 

@@ -26,6 +26,13 @@ def duration(value: object) -> float:
     return float(match[1]) * _UNIT_S[match[2]]
 
 
+def _bounded_duration(value: object) -> float:
+    seconds = duration(value)
+    if not 0.0 < seconds <= _LONGEST_S:
+        raise ValueError("must be above 0 and at most 366d")
+    return seconds
+
+
 def _address(value: str) -> str:
     host, _, port = value.rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")
@@ -67,7 +74,7 @@ Whole = Annotated[int, Strict()]
 Flag = Annotated[bool, Strict()]
 Percent = Annotated[Number, Field(ge=0, le=100)]
 _DURATION_SCHEMA = {"type": "string", "pattern": f"^{_DURATION.pattern}$", "examples": ["30s", "15m", "6h"]}
-Seconds = Annotated[float, BeforeValidator(duration), Field(gt=0, le=_LONGEST_S), WithJsonSchema(_DURATION_SCHEMA)]
+Seconds = Annotated[float, BeforeValidator(_bounded_duration), WithJsonSchema(_DURATION_SCHEMA)]
 Address = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_dns_label)]
 Host = Annotated[str, Field(min_length=1, max_length=253, pattern=r"^(\*|(\*\.)?[A-Za-z0-9_.-]+)$")]

@@ -6,6 +6,8 @@ from controlplane.carbon import FeedStatus
 from controlplane.session import ServiceSession
 from scheduler.constraints import BUDGET_UNMET, CONDITIONS
 
+_FINDING = "AllFlavoursUseful"
+
 
 def conditions_of(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
     """What a person must know first; the same words as a Kubernetes condition's."""
@@ -31,8 +33,13 @@ def conditions_of(session: ServiceSession, now_s: float) -> list[dict[str, str]]
     if decision is not None and decision.reasons.off_hull:
         unused = ", ".join(decision.reasons.off_hull)
         text = f"{unused}: a mix of the other flavours gives the same quality for less energy"
-        found.append(_condition("AllFlavoursUseful", False, "OffHull", text))
+        found.append(_condition(_FINDING, False, "OffHull", text))
     return found
+
+
+def trouble_of(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
+    """The conditions that do not hold and should; that a flavour is of no use is a finding, no trouble."""
+    return [each for each in conditions_of(session, now_s) if each["status"] == "False" and each["type"] != _FINDING]
 
 
 def _budget_condition(session: ServiceSession, now_s: float) -> dict[str, str]:

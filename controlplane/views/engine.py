@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 from controlplane.carbon import CarbonFeed
 from controlplane.engine import Engine
+from controlplane.views.conditions import trouble_of
 from controlplane.views.proxies import proxy_status
 from controlplane.views.service import service_line, service_view
 from controlplane.views.sources import source_view
@@ -34,10 +35,15 @@ def feedback_view(engine: Engine) -> dict[str, float]:
     }
 
 
-def services_page(engine: Engine, *, search: str, offset: int, limit: int) -> dict[str, Any]:
-    """Some services in the order of their names, those with `search` in theirs, one line each."""
+Order = Literal["name", "trouble"]
+
+
+def services_page(engine: Engine, *, search: str, offset: int, limit: int, order: Order = "name") -> dict[str, Any]:
+    """Some services, those with `search` in their names, one line each: by name, or those with most trouble first."""
     now_s = engine.clock.now_s()
     found = [session for key, session in sorted(engine.sessions.items()) if search in key]
+    if order == "trouble":
+        found.sort(key=lambda session: -len(trouble_of(session, now_s)))
     return {
         "time": iso(now_s),
         "generation": engine.changes.number,

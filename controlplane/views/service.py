@@ -7,7 +7,7 @@ from typing import Any
 from controlplane.accounting import Summary
 from controlplane.processing import speed_of
 from controlplane.session import ServiceSession
-from controlplane.views.conditions import conditions_of
+from controlplane.views.conditions import conditions_of, trouble_of
 from controlplane.views.sources import source_view
 from controlplane.views.times import iso
 from controlplane.views.words import why
@@ -46,10 +46,10 @@ def service_line(session: ServiceSession, now_s: float) -> dict[str, Any]:
     start_s, end_s = session.window(now_s)
     summary = session.summary(start_s, end_s)
     books = session.books(now_s)
-    conditions = conditions_of(session, now_s)
     return {
         **_identity(session),
         "policy": session.spec.settings.policy,
+        "flavours": [flavour.name for flavour in session.spec.topology.flavours],
         **_in_force(session, now_s),
         "max_error": session.spec.settings.max_error,
         "mean_error": books.mean_error if books.requests else None,
@@ -62,7 +62,7 @@ def service_line(session: ServiceSession, now_s: float) -> dict[str, Any]:
         "saving_vs_always_best_pct": summary.saving_vs_always_best_pct,
         "gain_vs_blind_mix_pct": summary.gain_vs_blind_mix_pct,
         "gap_to_clairvoyant_pct": summary.gap_to_clairvoyant_pct,
-        "trouble": [each for each in conditions if each["status"] == "False" and each["type"] != "AllFlavoursUseful"],
+        "trouble": trouble_of(session, now_s),
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from controlplane.session import ServiceSession
+from controlplane.views.times import iso
 
 _BINDING = {
     "budget": "the error budget of the window is what keeps quality up",
@@ -26,9 +27,12 @@ def why(session: ServiceSession, now_s: float) -> list[str]:
     if decision is None:
         return [f"no decision could be made ({session.last_failure}): the best flavour serves everything"]
     said = []
-    if session.steering.pause is not None:
-        said.append("paused: the best flavour serves everything until somebody resumes")
+    if (pause := session.steering.pause) is not None:
+        until = "somebody resumes" if pause.until_s is None else iso(pause.until_s)
+        said.append(f"paused: the best flavour serves everything until {until}")
     reasons = decision.reasons
+    if session.steering.override is not None and reasons.binding != "imposed":
+        said.append("the weights that a person imposed are for flavours no longer there: the plan goes on")
     said.append(_BINDING.get(reasons.binding, reasons.binding))
     basis = _FORECAST.get(reasons.forecast, reasons.forecast)
     state = session.feed.status(now_s).state
@@ -37,7 +41,7 @@ def why(session: ServiceSession, now_s: float) -> list[str]:
     if reasons.carbon_now_g_per_kwh is not None:
         basis += f"; {reasons.carbon_now_g_per_kwh:.0f} g/kWh now"
     said.append(basis)
-    said.append(f"{reasons.budget_left_error_requests:.1f} error-requests are left for the rest of the window")
+    said.append(f"{reasons.budget_left_error_requests:,.1f} error-requests are left for the rest of the window")
     if reasons.shadow_price is not None:
         said.append(f"one more of them would save {1000 * reasons.shadow_price:.3g} mg")
     said.extend(f"{name}: could not be met" for name in reasons.conditions)

@@ -204,13 +204,11 @@ def test_what_is_no_duration_is_told_the_formats(tmp_path, value):
     assert line.endswith(DURATION)
 
 
-@pytest.mark.parametrize(
-    ("value", "limit"), [("0s", "greater than 0"), ("367d", "31622400"), ("9" * 400 + "d", "31622400")]
-)
-def test_a_duration_that_no_timer_can_keep_is_refused(tmp_path, value, limit):
+@pytest.mark.parametrize("value", ["0s", "367d", "9" * 400 + "d"])
+def test_a_duration_that_no_timer_can_keep_is_refused(tmp_path, value):
     [line] = mistakes(tmp_path, changed(*SHOP, "timeout", to=value))
     assert line.startswith("services[0].timeout: ")
-    assert limit in line
+    assert line.endswith("must be above 0 and at most 366d")
     assert len(line) < 250
 
 

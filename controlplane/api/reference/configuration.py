@@ -77,6 +77,7 @@ class Body(BaseModel):
 
     model_config = ConfigDict(extra="allow", allow_inf_nan=False)
 
+    scheduler: dict[str, Any] | None = None
     components: Annotated[dict[str, Replicas], Field(max_length=16)] = Field(default_factory=dict)
     flavours: Annotated[list[Flavour] | None, Field(max_length=MOST_FLAVOURS)] = None
 
@@ -98,16 +99,15 @@ def request_of(content: Mapping[str, Any], *, before: Mapping[str, Any] | None) 
         ValidationError: a value is out of range.
     """
     body = Body.model_validate(content)
-    wrapped = content.get("scheduler")
-    flat = {**content, **(wrapped if isinstance(wrapped, Mapping) else {})}
+    flat = {**content, **(body.scheduler or {})}
     settings = Scheduler.model_validate({key: _number(value) for key, value in flat.items()})
-    given = body.flavours
-    flavours = _flavours(DEFAULT_FLAVOURS if given is None else given)
-    if given is None and before is not None:
+    # None found yet is no wish for none.
+    flavours = _flavours(body.flavours or DEFAULT_FLAVOURS)
+    if not body.flavours and before is not None:
         flavours = before["flavours"]
     request = {
         "policy": settings.policy,
-        "valid_for": f"{settings.valid_for:g}s",
+        "valid_for": f"{settings.valid_for:f}s",
         "budget": {"max_error_pct": 100.0 * settings.target_error},
         "carbon": DEFAULT_SOURCE if before is None else before.get("carbon", DEFAULT_SOURCE),
         "processing": {
@@ -122,7 +122,12 @@ def request_of(content: Mapping[str, Any], *, before: Mapping[str, Any] | None) 
         },
         "flavours": flavours,
     }
-    return request, sorted(str(key)[:100] for key in flat.keys() - _MEANT)[:50]
+    return request, sorted(_printable(key) for key in flat.keys() - _MEANT)[:50]
+
+
+def _printable(key: str) -> str:
+    """A lone surrogate, which JSON may hold, could not be sent back."""
+    return key[:100].encode("utf-8", "backslashreplace").decode()
 
 
 def _number(value: Any) -> Any:

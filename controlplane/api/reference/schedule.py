@@ -55,5 +55,9 @@ def _percent(weights: Any) -> dict[str, int]:
     """Whole percents that sum to 100: rounded, and what is left over goes to the largest, as the reference does."""
     rounded = {name: round(100 * weight / TOTAL_WEIGHT) for name, weight in weights.items()}
     largest = max(weights, key=lambda name: weights[name])
+    if (
+        sum(rounded.values()) - 100 > rounded[largest]
+    ):  # of many small ones more were rounded up than it can make up for
+        rounded = {name: 100 * weight // TOTAL_WEIGHT for name, weight in weights.items()}
     rounded[largest] += 100 - sum(rounded.values())
     return rounded

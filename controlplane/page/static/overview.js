@@ -3,7 +3,7 @@
 import { ask, url } from "./api.js";
 import { h } from "./dom.js";
 import { aboveBound, carbon, meanError, promised, saved } from "./format.js";
-import { badge, condition, errorMeter, imposed, keyOf, serviceHref, sharesOf, splitRow } from "./parts.js";
+import { badge, condition, errorMeter, flavourOrder, imposed, keyOf, serviceHref, sharesOf, splitRow } from "./parts.js";
 
 const PAGE = 100;
 const TYPING_MS = 250;
@@ -27,8 +27,10 @@ export const overview = {
   title: () => "Services",
 
   async load({ search, offset }, signal) {
-    const query = new URLSearchParams({ search, offset: String(offset), limit: String(PAGE) });
-    return ask(`${url("services")}?${query}`, { signal });
+    const query = new URLSearchParams({ search, offset: String(offset), limit: String(PAGE), order: "trouble" });
+    const data = await ask(`${url("services")}?${query}`, { signal });
+    for (const line of data.services) flavourOrder(keyOf(line), line.flavours);
+    return data;
   },
 
   /** The address may say otherwise than what was typed last: somebody went back. */

@@ -31,7 +31,6 @@ export const service = {
     }
     const at = url("services", namespace, name);
     const data = await ask(at, { signal });
-    flavourOrder(key, Object.keys(data.weights ?? {}));
     flavourOrder(
       key,
       data.flavours.map((flavour) => flavour.name),
