@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bench_planner, bench_services, bench_xds, kills, metrics, sources
+from benchmarks import bench_planner, bench_services, bench_xds, fuzz, kills, metrics, sources
 from benchmarks.rows import show
 
 ALL = {
+    "fuzz": fuzz.rows,
     "kills": kills.rows,
     "metrics": metrics.rows,
     "planner": bench_planner.rows,

@@ -60,6 +60,8 @@ class Catalogue:
             ValidationError: it is no request.
             OSError: it could not be kept; nothing has changed then.
         """
+        if self._raw.get(key) == raw:
+            return
         request = ServiceRequest.model_validate(raw)
         self._save({**self._raw, key: raw})
         self._requests[key] = request

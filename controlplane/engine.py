@@ -97,13 +97,17 @@ class Engine:
         for each, session in made:
             self._install(each.spec.key, session)
 
-    def put(self, planned: Planned) -> bool:
+    def put(self, planned: Planned, *, keep: Callable[[], None] = lambda: None) -> bool:
         """Serve this service too, or as it is now; whether anything changed.
+
+        `keep` is called when nothing else can refuse any more; if it raises, nothing has changed.
 
         Raises:
             StoreError: saved books cannot be read; nothing has changed then.
         """
-        return self._install(planned.spec.key, self._session(planned))
+        session = self._session(planned)
+        keep()
+        return self._install(planned.spec.key, session)
 
     def drop(self, key: str, *, forget: bool = False) -> None:
         """Serve this service no more; its books are kept for the day it comes back, unless they are to be forgotten.
@@ -113,12 +117,12 @@ class Engine:
             OSError: its books cannot be deleted.
         """
         session = self.sessions.pop(key)
+        self._forget_targets(session)
+        self._act_now.set()
         if forget:
             self.writer.delete(key)
         else:
             self._save(session)
-        self._forget_targets(session)
-        self._act_now.set()
 
     def steer(self, key: str, steering: Steering) -> ServiceSession:
         """Impose this on a service, at once; it outlives a restart.
@@ -139,7 +143,8 @@ class Engine:
             KeyError: there is no such service.
         """
         session = self.sessions[key]
-        session.observe(loads, since_s=since_s, until_s=until_s, counted_s=session.heard(sender, until_s=until_s))
+        counted_s = session.heard(sender, until_s=until_s, now_s=self.clock.now_s())
+        session.observe(loads, since_s=since_s, until_s=until_s, counted_s=counted_s)
         self._save(session)
 
     def save(self, key: str) -> None:
@@ -205,7 +210,14 @@ class Engine:
             keys = list(self.sessions)
             self._due_s = now_s + self._refresh_s
         self._pending.clear()
-        next_s, stretch_s = self._next_tick_s(now_s), time.monotonic()
+        await self._decide_each(keys, next_s=self._next_tick_s(now_s))
+        # A round may take longer than is left of a slot: who had its turn before the end must not wait a refresh.
+        now_s = self.clock.now_s()
+        ended = [key for key, session in self.sessions.items() if session.ends_s <= now_s]
+        await self._decide_each(ended, next_s=self._next_tick_s(now_s))
+
+    async def _decide_each(self, keys: Iterable[str], *, next_s: float) -> None:
+        stretch_s = time.monotonic()
         for key in keys:
             if (session := self.sessions.get(key)) is not None:
                 self._decide(session, now_s=self.clock.now_s(), next_s=next_s)

@@ -67,8 +67,10 @@ class Feeds:
 
     async def keep_only(self, sections: set[Carbon]) -> None:
         """Close the feeds nobody names any more."""
-        for section in self._feeds.keys() - sections:
-            await self._feeds.pop(section).aclose()
+        # None may be found again, and used, while another is waited for.
+        unused = [self._feeds.pop(section) for section in self._feeds.keys() - sections]
+        for feed in unused:
+            await feed.aclose()
 
 
 def checked_trace(path: Path) -> Trace:

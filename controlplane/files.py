@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -44,6 +46,20 @@ def clear_unfinished(folder: Path) -> None:
     for path in (*folder.glob(f"{_UNFINISHED}*"), *folder.glob(f"*/{_UNFINISHED}*")):
         with contextlib.suppress(OSError):
             path.unlink()
+
+
+def read_small(path: Path, *, most: int) -> bytes:
+    """The first `most` + 1 bytes of a regular file: whoever gets more than `most` knows that it is too large.
+
+    Raises:
+        OSError: it cannot be read, or is a pipe, a device or a folder.
+    """
+    # Not to wait for ever where somebody put a pipe.
+    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+    with os.fdopen(descriptor, "rb") as file:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise OSError(errno.EINVAL, "is no regular file")
+        return file.read(most + 1)
 
 
 def safe_name(text: str) -> str:

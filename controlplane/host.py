@@ -20,7 +20,7 @@ from controlplane.metrics import Instruments
 from controlplane.planned import planned_service, planned_services
 from controlplane.session import ServiceSpec
 from controlplane.statedir import StartError, make
-from controlplane.store import FileStore, StoreError
+from controlplane.store import FileStore, PreciousStore, StoreError
 from controlplane.tasks import single_failures_bare
 from xds import SyncRegistry
 
@@ -36,6 +36,11 @@ class DataPlane(Protocol):
     @property
     def needs_endpoints(self) -> bool:
         """Whether it must know where flavours are and under which hosts a service is asked for."""
+        ...
+
+    @property
+    def reports(self) -> bool:
+        """Whether it reports what was served."""
         ...
 
     @property
@@ -60,6 +65,7 @@ class NoDataPlane:
     """Nobody follows but those who ask the API."""
 
     needs_endpoints = False
+    reports = False
 
     def __init__(self) -> None:
         self.sync = SyncRegistry()
@@ -107,7 +113,7 @@ class EngineHost:
                 archive=IssueArchive(config.state_dir / "forecasts"),
                 observed=FileStore(config.state_dir / "carbon"),
             )
-            self.catalogue = Catalogue(FileStore(config.state_dir / "catalogue"))
+            self.catalogue = Catalogue(PreciousStore(config.state_dir / "catalogue"))
             self.engine = Engine(
                 clock=self.clock,
                 publish=plane.publish,
@@ -181,11 +187,12 @@ class EngineHost:
         """
         self._refuse_of_file(key)
         service = resolved(key, ServiceRequest.model_validate(raw), self.config.sources)
-        self._check_routed(service)
+        sessions = self.engine.sessions.values()
+        others = (each.spec.topology for each in sessions if each.spec.key != key)
+        self._check_routed(service, taken={host.lower() for each in others for host in each.hosts})
         planned = planned_service(service, self.config.gateway, self._feeds, clock=self.clock)
         before = self.catalogue.get(key)
-        self.catalogue.put(key, raw)
-        changed = self.engine.put(planned)
+        changed = self.engine.put(planned, keep=lambda: self.catalogue.put(key, raw))
         return "created" if before is None else "changed" if changed else "unchanged"
 
     def delete_service(self, key: str, *, forget: bool) -> None:
@@ -215,22 +222,24 @@ class EngineHost:
 
     def _everything(self, config: AnyConfig) -> list[AnyService]:
         ours = list(config.services)
-        return ours + self.catalogue.services(config.sources, taken=[service.key for service in ours])
+        made = self.catalogue.services(config.sources, taken=[service.key for service in ours])
+        taken = {host.lower() for service in ours for host in service.hosts}
+        for service in made:
+            self._check_routed(service, taken=taken)
+            taken.update(host.lower() for host in service.hosts)
+        return ours + made
 
     def _refuse_of_file(self, key: str) -> None:
         if self.of_file(key):
             raise OwnedByFileError(f"{key} stands in the configuration file; change it there")
 
-    def _check_routed(self, service: AnyService) -> None:
-        """Where a proxy of ours serves it, it must be found and must not be mistaken for another."""
+    def _check_routed(self, service: AnyService, *, taken: set[str]) -> None:
+        """Where a proxy of ours serves it, it must be found and must not be mistaken for those that have `taken`."""
         if not self.plane.needs_endpoints:
             return
         if lacking := [flavour.name for flavour in service.flavours if not flavour.endpoints]:
             raise ConfigError(
-                f"flavours without endpoints: {', '.join(lacking)}; Envoy must know where to send requests"
+                f"{service.key}: flavours without endpoints: {', '.join(lacking)}; Envoy must know where to find them"
             )
-        asked = {host.lower() for host in service.hosts}
-        for key, session in self.engine.sessions.items():
-            taken = asked & {host.lower() for host in session.spec.topology.hosts}
-            if taken and key != service.key:
-                raise ConfigError(f"hosts {', '.join(sorted(taken))} are {key}'s already")
+        if doubled := sorted(taken & {host.lower() for host in service.hosts}):
+            raise ConfigError(f"{service.key}: hosts {', '.join(doubled)} are another service's already")

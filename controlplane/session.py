@@ -16,7 +16,7 @@ from controlplane.carbon import CarbonFeed, CarbonSeries
 from controlplane.config import Processing
 from controlplane.demand import DemandForecast
 from controlplane.intent import RoutingIntent, Topology, best_only
-from controlplane.receipts import Receipts
+from controlplane.receipts import MOST_SENDERS, Receipts
 from controlplane.steering import Steering
 from scheduler import (
     Books,
@@ -120,6 +120,7 @@ class ServiceSession:
         session = ServiceSession.begin(spec, feed, self.state())
         session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
         session.tally = self.tally
+        session._heard = self._heard
         session.failures, session.windows_closed = self.failures, self.windows_closed
         session.windows_exceeded, session._judged_until_s = self.windows_exceeded, self._judged_until_s
         return session
@@ -165,11 +166,11 @@ class ServiceSession:
         Never raises: whatever goes wrong here, all traffic goes to the best flavour.
         """
         self._summaries.clear()
+        self.steering = self.steering.at(now_s)
         try:
             self._close_command(now_s)
             self._note_carbon(now_s)
             self._settle(now_s)
-            self.steering = self.steering.at(now_s)
             decision = self.controller.decide(
                 self._outlook(now_s),
                 now_s=now_s,
@@ -199,14 +200,14 @@ class ServiceSession:
         ends = (None if self.decision is None else self.decision.valid_until_s, self.steering.until_s())
         return min((end for end in ends if end is not None), default=math.inf)
 
-    def heard(self, sender: str, *, until_s: float) -> float:
+    def heard(self, sender: str, *, until_s: float, now_s: float) -> float:
         """Note that `sender` has told its counts up to `until_s`; the time up to which all who send have.
 
-        Who has been silent for long is not waited for.
+        Who has been silent for long is not waited for, and counts of long ago take nothing back.
         """
-        self._heard.pop(sender, None)
-        self._heard[sender] = until_s
-        self._heard = {name: told_s for name, told_s in self._heard.items() if until_s - told_s <= _SILENT_S}
+        told_s = max(until_s, self._heard.pop(sender, until_s))
+        others = ((name, min(each_s, now_s)) for name, each_s in self._heard.items() if now_s - each_s <= _SILENT_S)
+        self._heard = {**dict(list(others)[1 - MOST_SENDERS :]), sender: min(told_s, now_s)}
         return min(self._heard.values())
 
     def counted_from(self, sender: str, *, until_s: float) -> float:

@@ -65,12 +65,14 @@ class Steering(BaseModel):
     def imposed(self, flavours: Mapping[str, float]) -> dict[str, int] | None:
         """Weights for all of `flavours` (precision by name), None where nothing is imposed.
 
-        An override that names flavours which are no longer there, and none of those that are, imposes nothing.
+        An override that gives weight to a flavour which is no longer there imposes nothing.
         """
         if self.pause is not None:
             best = max(flavours, key=lambda name: flavours[name])
             return {name: TOTAL_WEIGHT if name == best else 0 for name in flavours}
-        if self.override is None or not set(self.override.weights) <= set(flavours):
+        if self.override is None:
+            return None
+        if any(weight and name not in flavours for name, weight in self.override.weights.items()):
             return None
         return {name: self.override.weights.get(name, 0) for name in flavours}
 

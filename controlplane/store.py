@@ -106,6 +106,20 @@ class FileStore:
         return self._directory / f"{safe_name(key)}.json"
 
 
+class PreciousStore(FileStore):
+    """A `FileStore` for what nobody may start without: what cannot be used is refused, and stays where it is."""
+
+    def set_aside(self, key: str, reason: str) -> None:
+        """Refuse.
+
+        Raises:
+            StoreError: always.
+        """
+        raise StoreError(
+            f"the saved {key} cannot be used ({reason}): mend {self._path(key)}, or move it away to start without"
+        )
+
+
 class StateWriter:
     """Saves what is marked as changed, one service at a time, always in its newest state.
 
@@ -184,6 +198,8 @@ class StateWriter:
         """
         self._dirty.pop(key, None)
         _tell(self._waiting.pop(key, []), None)
+        if self._in_hand is not None and self._in_hand[0] == key:
+            self._in_hand = None  # or who begins anew at once would go on from it
         with self._saving:
             self._taken += 1
             self._saved[key] = self._taken  # a write that still waits in its thread comes too late

@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import resource
 import socket
 from collections.abc import AsyncIterator, Iterator
 from typing import Any
 
 import uvicorn
 from starlette.types import ASGIApp
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+_FIRST_WORD_S = 10.0
+_MOST_CONNECTIONS = 2_000
 
 
 class _Server(uvicorn.Server):
@@ -20,11 +25,21 @@ class _Server(uvicorn.Server):
         yield
 
 
+class PromptProtocol(H11Protocol):
+    """Hangs up on who connects and says nothing, as uvicorn does only between two requests."""
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin to wait for the first request."""
+        super().connection_made(transport)
+        self.timeout_keep_alive_task = self.loop.call_later(_FIRST_WORD_S, self.timeout_keep_alive_handler)
+
+
 @contextlib.asynccontextmanager
 async def serving(app: ASGIApp, *, address: str, port: int, grace_s: int, **options: Any) -> AsyncIterator[int]:
     """Serve `app` while the context lasts; gives the port, a free one for 0.
 
-    Connections that are still busy `grace_s` seconds after the end are cut. `options` are uvicorn's.
+    Connections that are still busy `grace_s` seconds after the end are cut; so many are taken that half of the file
+    descriptors are left to others. `options` are uvicorn's.
 
     Raises:
         OSError: the address cannot be bound, or a file of `options` cannot be read.
@@ -36,7 +51,8 @@ async def serving(app: ASGIApp, *, address: str, port: int, grace_s: int, **opti
         lifespan="off",
         server_header=False,
         timeout_graceful_shutdown=grace_s,
-        **options,
+        limit_concurrency=min(_MOST_CONNECTIONS, resource.getrlimit(resource.RLIMIT_NOFILE)[0] // 2),
+        **{"http": PromptProtocol, **options},
     )
     config.load()
     listener = socket.create_server((address, port), family=socket.AF_INET6 if ":" in address else socket.AF_INET)

@@ -97,7 +97,7 @@ def summarise(
         requests_without_carbon=float(served[~known].sum()),
         requests_on_forecast=float(served[known & ~actual].sum()),
         served={flavour.name: float(column) for flavour, column in zip(flavours, served.sum(axis=0), strict=True)},
-        metered_j_per_request={name: metered_j[name] / count for name, count in metered.items() if count},
+        metered_j_per_request={name: metered_j.get(name, 0.0) / count for name, count in metered.items() if count},
     )
 
 

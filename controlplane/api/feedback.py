@@ -20,7 +20,7 @@ _LONGEST_S = 86_400.0
 router = APIRouter(prefix="/api/v1/services/{namespace}/{service}", tags=["feedback"])
 
 
-@router.post("/feedback", responses={404: {}, 422: {}, 503: {}})
+@router.post("/feedback", responses={404: {}, 409: {}, 422: {}, 503: {}})
 async def enter(host: Host, session: Session, told: FeedbackBody) -> models.Entered:
     """Enter counts into the books; answered when they are on the disk. What is sent again is entered once."""
     refuse_when_behind(host)
@@ -36,6 +36,16 @@ async def enter(host: Host, session: Session, told: FeedbackBody) -> models.Ente
     with refusals():
         await host.engine.writer.saved(key)
     return models.Entered(entered=fresh, budget=models.Budget(**budget_view(session, host.clock.now_s())))
+
+
+def refuse_where_proxies_report(host: EngineHost) -> None:
+    """Counts sent besides those of the proxies would be counted twice.
+
+    Raises:
+        ProblemError: 409.
+    """
+    if host.plane.reports:
+        raise ProblemError(409, "the proxies report what they serve; nothing need be sent, or it would count twice")
 
 
 def _span(host: EngineHost, session: ServiceSession, told: FeedbackBody) -> tuple[float, float]:

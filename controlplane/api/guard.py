@@ -54,12 +54,12 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began_s, status = time.perf_counter(), 500
+        began_s, status, answered_s = time.perf_counter(), 500, None
 
         async def sending(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
+            nonlocal status, answered_s
+            if message["type"] == "http.response.start":  # a stream of events may go on for an hour after that
+                status, answered_s = message["status"], time.perf_counter()
             await send(message)
 
         try:
@@ -70,7 +70,7 @@ class Guard:
                 await self._app(scope, _bounded(receive), sending)
         finally:
             template = getattr(scope.get("route"), "path", None)
-            seconds = time.perf_counter() - began_s
+            seconds = (answered_s or time.perf_counter()) - began_s
             self._metrics.observe(route=template, method=scope["method"], status=status, seconds=seconds)
 
     def _objection(self, scope: Scope) -> ProblemError | None:

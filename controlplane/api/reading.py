@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Sequence
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from starlette.types import Receive, Scope, Send
 
 from controlplane.api import models
 from controlplane.api.access import Host
@@ -51,10 +52,7 @@ async def list_proxies(host: Host) -> models.ProxyList:
 )
 async def listen(host: Host) -> StreamingResponse:
     """Server-sent events: a `change` at every round of decisions and every steering; then ask for what you show."""
-    if host.listeners >= MOST_LISTENERS:
-        raise ProblemError(503, "too many listen already", headers={"Retry-After": "10"})
-    headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(_events(host), media_type="text/event-stream", headers=headers)
+    return _Listening(host)
 
 
 @router.get("/status", include_in_schema=False)
@@ -106,17 +104,26 @@ async def ready(host: Host) -> dict[str, str]:
     return {"status": "ready"}
 
 
-async def _events(host: EngineHost) -> AsyncIterator[bytes]:
-    """Changes as they happen, four a second at most; ends after an hour, or somebody gone might be told for ever."""
-    host.listeners += 1
-    try:
-        async for event in _changes(host):
-            yield event
-    finally:
-        host.listeners -= 1
+class _Listening(StreamingResponse):
+    """Events for one listener, who is counted from the moment it is let in until it is gone."""
+
+    def __init__(self, host: EngineHost) -> None:
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        super().__init__(_changes(host), media_type="text/event-stream", headers=headers)
+        self._host = host
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._host.listeners >= MOST_LISTENERS:
+            raise ProblemError(503, "too many listen already", headers={"Retry-After": "10"})
+        self._host.listeners += 1
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._host.listeners -= 1
 
 
 async def _changes(host: EngineHost) -> AsyncIterator[bytes]:
+    """Changes as they happen, four a second at most; ends after an hour, or somebody gone might be told for ever."""
     loop = asyncio.get_running_loop()
     ends_s, seen = loop.time() + _LONGEST_S, host.engine.changes.number - 1
     while loop.time() < ends_s and not host.engine.changes.ended:

@@ -7,9 +7,11 @@ import logging
 import os
 import ssl
 from collections.abc import AsyncIterator
+from typing import Any
 
 from controlplane.api.app import create_app
 from controlplane.api.token import BearerToken
+from controlplane.config import Tls
 from controlplane.host import EngineHost
 from controlplane.planned import endpoint
 from controlplane.statedir import StartError
@@ -17,7 +19,6 @@ from controlplane.web import serving
 
 logger = logging.getLogger(__name__)
 
-_MOST_CONNECTIONS = 2_000
 _GRACE_S = 2
 
 
@@ -34,20 +35,20 @@ async def serve_api(host: EngineHost) -> AsyncIterator[None]:
     if not api.loopback and api.tls is None:
         logger.warning("the API on %s can be reached from other machines without TLS: set api.tls", listen)
     app = create_app(host, token=token, own_host=listen.address)
-    tls = {} if api.tls is None else {"ssl_certfile": api.tls.cert, "ssl_keyfile": str(api.tls.key)}
+    tls: dict[str, Any] = {}
+    if api.tls is not None:
+        _check(api.tls)
+        tls = {"ssl_certfile": api.tls.cert, "ssl_keyfile": str(api.tls.key)}
     async with contextlib.AsyncExitStack() as stack:
         server = serving(
             app,
             address=listen.address,
             port=listen.port,
             grace_s=_GRACE_S,
-            limit_concurrency=_MOST_CONNECTIONS,
             **tls,
         )
         try:
             await stack.enter_async_context(server)
-        except ssl.SSLError as error:
-            raise StartError(f"api.tls: the certificate or its key cannot be used: {error.reason}") from error
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else str(error)
             raise StartError(f"cannot serve the API on {listen}: {reason}; set api.listen") from error
@@ -55,3 +56,16 @@ async def serve_api(host: EngineHost) -> AsyncIterator[None]:
             yield
         finally:
             host.engine.changes.end()  # or those who listen would hold up the end
+
+
+def _check(tls: Tls) -> None:
+    for path in (tls.cert, tls.key):
+        try:
+            with path.open("rb"):
+                pass
+        except OSError as error:
+            raise StartError(f"api.tls: {path} cannot be read: {error.strerror}") from error
+    try:
+        ssl.create_default_context(ssl.Purpose.CLIENT_AUTH).load_cert_chain(tls.cert, tls.key)
+    except ssl.SSLError as error:
+        raise StartError(f"api.tls: {tls.cert} and {tls.key} are no certificate and its key: {error.reason}") from error

@@ -7,6 +7,7 @@ import logging
 import os
 from pathlib import Path
 
+from controlplane.files import read_small
 from controlplane.statedir import StartError
 
 logger = logging.getLogger(__name__)
@@ -24,7 +25,7 @@ class BearerToken:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._version: tuple[int, int, int] | None = None
+        self._version: tuple[int, int, int] | None = (0, 0, 0)
         self._token = b""
         try:
             self._read()
@@ -45,17 +46,25 @@ class BearerToken:
         return f"BearerToken({str(self._path)!r})"
 
     def _read(self) -> None:
-        found = self._path.stat()
-        version = (found.st_mtime_ns, found.st_size, found.st_ino)
+        version = _version_of(self._path)
         if version == self._version:
             return
-        with self._path.open("rb") as file:
-            token = file.read(_MAX_BYTES + 1).strip()
+        self._version = version  # a file that cannot be used is complained of once, not with every request
+        token = read_small(self._path, most=_MAX_BYTES).strip()
         if not _SHORTEST <= len(token) <= _MAX_BYTES:
             raise ValueError(f"a token has {_SHORTEST} to {_MAX_BYTES} characters")
         if len(token.split()) > 1 or min(token) < ord(" "):
             raise ValueError("a token is one word in one line, or no request could bring it")
-        self._token, self._version = token, version
+        self._token = token
+
+
+def _version_of(path: Path) -> tuple[int, int, int] | None:
+    """None for a file that is not there."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_mtime_ns, found.st_size, found.st_ino
 
 
 def _reason(error: OSError | ValueError) -> str:

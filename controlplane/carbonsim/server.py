@@ -7,15 +7,13 @@ import contextlib
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from uvicorn.protocols.http.h11_impl import H11Protocol
-
 from controlplane.carbonsim.app import create_app
 from controlplane.carbonsim.faults import Fault
 from controlplane.carbonsim.noise import Noise
 from controlplane.carbonsim.provider import Provider
 from controlplane.carbonsim.tape import Tape
 from controlplane.clock import Clock
-from controlplane.web import serving
+from controlplane.web import PromptProtocol, serving
 
 # A client that does not read its answer must not hold the end up.
 _STOP_S = 3
@@ -41,7 +39,7 @@ class SimOptions:
         return f"SimOptions(noise_pct={self.noise_pct!r}, seed={self.seed!r}, planned={self.planned!r})"
 
 
-class _Protocol(H11Protocol):
+class _Protocol(PromptProtocol):
     """Hands each request its connection, which a fault may cut."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]

@@ -38,7 +38,10 @@ def _time_of_day(value: object) -> float:
 
 
 def _moment(value: object) -> float:
-    moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else value
+    except ValueError:
+        moment = None
     if not isinstance(moment, datetime):
         if not isinstance(moment, date):
             raise ValueError("must be a moment such as 2026-12-24T18:00Z")  # noqa: TRY004 - what pydantic expects

@@ -1,1 +1,1 @@
-"""One recorded day in two minutes: real requests, a real Envoy, and an honest table at the end."""
+"""Recorded days in two minutes: real requests, a real Envoy, and an honest table at the end."""

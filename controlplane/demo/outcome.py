@@ -1,4 +1,4 @@
-"""What the day came to: a table to read, data to compute with, a picture to look at."""
+"""What the days came to: a table to read, data to compute with, a picture to look at."""
 
 from __future__ import annotations
 
@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 from rich.table import Table
 
 from controlplane.accounting import SlotRecord
+from controlplane.demo.aftermath import aftermath_of
+from controlplane.demo.days import DayOutcome
 from controlplane.demo.load import Tally
 from controlplane.demo.run import DemoOutcome
+from controlplane.demo.view import title_of
 from controlplane.views import iso, summary_view
 from scheduler import over_budget
 
@@ -37,6 +40,19 @@ def outcome_dict(outcome: DemoOutcome) -> dict[str, Any]:
         "proxy": summary_view(outcome.summary),
         "by_reported_energy": summary_view(outcome.by_reported_energy),
         "kept_up": kept_up(outcome),
+        "days": [
+            {
+                "start": iso(day.books.start_s),
+                "end": iso(day.books.end_s),
+                "requests": day.books.requests,
+                "error_requests": day.books.error_requests,
+                "granted": day.books.granted,
+                "held": held(day, outcome),
+                "proxy": summary_view(day.summary),
+            }
+            for day in outcome.days
+        ],
+        "outage": None if (aftermath := aftermath_of(outcome)) is None else aftermath.to_dict(),
         "slots": [
             {
                 "time": iso(start_s),
@@ -83,15 +99,22 @@ def kept_up(outcome: DemoOutcome) -> bool:
 
 
 def budget_held(outcome: DemoOutcome) -> bool:
-    """Whether the day's mean error stayed within the promise."""
-    error = outcome.summary.mean_error
+    """Whether each day's mean error stayed within the promise."""
+    return all(held(day, outcome) for day in outcome.days)
+
+
+def held(day: DayOutcome, outcome: DemoOutcome) -> bool:
+    """Whether one day's did."""
+    error = day.summary.mean_error
     return error is None or not over_budget(error, outcome.plan.max_error_pct / 100)
 
 
 def outcome_table(outcome: DemoOutcome) -> Table:
     """The honest table: what was served beside what would have been, on the same requests."""
     summary, plan, tally = outcome.summary, outcome.plan, outcome.tally
-    table = Table(title=f"One recorded day: {plan.trace_path.name}", title_justify="left", show_header=False)
+    table = Table(
+        title=f"{title_of(plan).capitalize()}: {plan.trace_path.name}", title_justify="left", show_header=False
+    )
     table.add_column(style="bold")
     table.add_column(justify="right")
     table.add_column()
@@ -111,8 +134,9 @@ def outcome_table(outcome: DemoOutcome) -> Table:
     chance = f"of requests answered otherwise than commanded; chance alone gives {100 * split.by_chance:.2f} %"
     table.add_row("split", f"{100 * split.measured:.2f} %", chance)
     error = "-" if summary.mean_error is None else f"{100 * summary.mean_error:.3f} %"
-    held = "held" if budget_held(outcome) else "EXCEEDED"
-    table.add_row("mean error", error, f"budget {plan.max_error_pct:g} %: {held}", end_section=True)
+    each = "" if len(outcome.days) == 1 else " on each day"
+    kept = f"held{each}" if budget_held(outcome) else "EXCEEDED"
+    table.add_row("mean error", error, f"budget {plan.max_error_pct:g} %: {kept}", end_section=True)
     table.add_row("emitted", _grams(summary.grams), "requests x energy x actual carbon intensity")
     table.add_row("always best", _grams(summary.always_best_g), _less(summary.saving_vs_always_best_pct))
     table.add_row(
@@ -130,12 +154,29 @@ def outcome_table(outcome: DemoOutcome) -> Table:
         f"{_less(reported.saving_vs_always_best_pct)} than always best, "
         f"{_less(reported.gain_vs_blind_mix_pct)} than the mix",
     )
+    if len(outcome.days) > 1:
+        _add_days(table, outcome)
+    if (aftermath := aftermath_of(outcome)) is not None:
+        table.add_section()
+        for row in aftermath.rows():
+            table.add_row(*row)
     table.caption = (
         "Energy: modelled, CPU seconds x 10 W. Carbon: the intensity recorded in the trace.\n"
         "The gain over the carbon-blind mix is what looking at carbon brought; the rest of the saving is lower quality."
     )
     table.caption_justify = "left"
     return table
+
+
+def _add_days(table: Table, outcome: DemoOutcome) -> None:
+    """Each day's error budget and savings."""
+    table.add_section()
+    for day in outcome.days:
+        books, summary = day.books, day.summary
+        used = f"{100 * books.error_requests / books.granted:.1f} %" if books.granted else "-"
+        saved, gained = _less(summary.saving_vs_always_best_pct), _less(summary.gain_vs_blind_mix_pct)
+        kept = "held" if held(day, outcome) else "EXCEEDED"
+        table.add_row(iso(books.start_s)[:10], used, f"of its budget: {kept}; {saved} than best, {gained} than the mix")
 
 
 def _client(tally: Tally) -> str:

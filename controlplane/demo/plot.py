@@ -1,7 +1,8 @@
-"""A picture of the day."""
+"""A picture of the days."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,8 +33,10 @@ def draw(outcome: DemoOutcome, path: Path) -> None:
     _split(axes[1], outcome, edges)
     _budget(axes[2], outcome, edges)
     axes[2].set_xlim(0, edges[-1])
-    axes[2].xaxis.set_major_locator(MultipleLocator(3))
-    axes[2].set_xlabel(f"hour of {datetime.fromtimestamp(start_s, UTC):%Y-%m-%d}, UTC")
+    axes[2].xaxis.set_major_locator(MultipleLocator(3 if len(outcome.days) == 1 else 12))
+    _outage(axes, outcome)
+    first = f"{datetime.fromtimestamp(start_s, UTC):%Y-%m-%d}"
+    axes[2].set_xlabel(f"hour of {first}, UTC" if len(outcome.days) == 1 else f"hours from the start of {first}, UTC")
     gain = outcome.summary.gain_vs_blind_mix_pct
     saving = outcome.summary.saving_vs_always_best_pct
     if gain is not None and saving is not None:
@@ -43,6 +46,14 @@ def draw(outcome: DemoOutcome, path: Path) -> None:
         )
     figure.savefig(path, dpi=130)
     plt.close(figure)
+
+
+def _outage(axes: Sequence[Axes], outcome: DemoOutcome) -> None:
+    if (outage := outcome.plan.outage) is None:
+        return
+    hours = [(moment_s - outcome.plan.start_s) / 3600 for moment_s in (outage.start_s, outage.end_s)]
+    for axis in axes:
+        axis.axvspan(hours[0], hours[1], color="#888888", alpha=0.2, linewidth=0, zorder=0)
 
 
 def _carbon(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
@@ -83,14 +94,19 @@ def _stacked(shares: list[list[float]]) -> list[list[float]]:
 
 def _budget(axis: Axes, outcome: DemoOutcome, edges: list[float]) -> None:
     errors = {backend.flavour: 1 - backend.precision_pct / 100 for backend in outcome.backends}
-    spent = np.cumsum(
-        [0.0, *(sum(errors.get(n, 0.0) * c for n, c in record.served.items()) for _, record in outcome.slots)]
-    )
-    served = np.cumsum([0.0, *(sum(record.served.values()) for _, record in outcome.slots)])
-    whole = served[-1] * outcome.plan.max_error_pct / 100
-    if whole > 0:
-        axis.plot(edges, 100 * spent / whole, color="#D55E00", label="spent")
-        axis.plot(edges, 100 * served / served[-1], ":", color="#444444", label="share of the day's requests")
+    done = 0
+    for place, day in enumerate(outcome.days):
+        records = [record for _, record in day.slots]
+        spent = np.cumsum([0.0, *(sum(errors.get(n, 0.0) * c for n, c in each.served.items()) for each in records)])
+        served = np.cumsum([0.0, *(sum(each.served.values()) for each in records)])
+        whole = served[-1] * outcome.plan.max_error_pct / 100
+        hours = edges[done : done + len(records) + 1]
+        done += len(records)
+        if whole <= 0:
+            continue
+        labels = ("spent", "share of the day's requests") if place == 0 else (None, None)
+        axis.plot(hours, 100 * spent / whole, color="#D55E00", label=labels[0])
+        axis.plot(hours, 100 * served / served[-1], ":", color="#444444", label=labels[1])
     axis.axhline(100, color="black", linewidth=1)
     axis.set_ylabel("error budget of the day, %")
     axis.set_ylim(0, 108)

@@ -22,7 +22,7 @@ from controlplane.local.envoy import EnvoyFiles, EnvoyProcess, find_left_over
 from controlplane.planned import endpoint
 from controlplane.publishers.envoy import Bootstrap, Gateway, endpoint_cluster, envoy_snapshot
 from controlplane.session import ServiceSpec
-from controlplane.statedir import StartError, exclusive
+from controlplane.statedir import StartError, exclusive, make
 from controlplane.tasks import single_failures_bare
 from xds import LoadReport, SnapshotCache, SyncRegistry, TypeStatus, TypeUrl, XdsServer
 
@@ -42,6 +42,7 @@ class Runtime:
     """
 
     needs_endpoints = True
+    reports = True
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self.config = config
@@ -58,11 +59,19 @@ class Runtime:
             ),
             concurrency=config.gateway.concurrency,
         )
-        self.host = EngineHost(config, self, clock=clock)
+        self._clock = clock
+        self._host: EngineHost | None = None
+
+    @property
+    def host(self) -> EngineHost:
+        """The engine and what it lives on; there while it runs."""
+        if self._host is None:
+            raise RuntimeError("the runtime is not running")
+        return self._host
 
     @property
     def engine(self) -> Engine:
-        """Who decides."""
+        """Who decides; there while it runs."""
         return self.host.engine
 
     @property
@@ -88,9 +97,12 @@ class Runtime:
         """Serve traffic while the context lasts; on the way out requests in flight are finished and books saved.
 
         Raises:
-            StartError, EnvoyError: before anything is left running.
+            ConfigError, StartError, EnvoyError: before anything is left running.
         """
+        make(self.config.state_dir)
         with exclusive(self.config.state_dir):
+            # Within: what it reads here, another that is just ending must not write any more.
+            self._host = EngineHost(self.config, self, clock=self._clock)
             async with contextlib.AsyncExitStack() as stack:
                 stack.enter_context(single_failures_bare())
                 await self._serve_xds(stack)

@@ -15,8 +15,9 @@ from controlplane.api import serve_api
 from controlplane.config import EngineConfig, load_config
 from controlplane.host import EngineHost, NoDataPlane
 from controlplane.views import iso
-from tests.controlplane.fakes import START_S, ManualClock
+from tests.controlplane.fakes import START_S, ManualClock, settle
 from tests.support.ports import free_port
+from tests.support.wait import eventually
 
 TERMS: dict[str, Any] = {
     "budget": {"max_error_pct": 4},
@@ -42,6 +43,14 @@ class Served:
         async with self.client.request(method, path, **sent) as answer:
             is_json = "json" in answer.headers.get("Content-Type", "")
             return answer.status, (await answer.json(content_type=None) if is_json else await answer.text())
+
+    async def foreseen(self) -> None:
+        """Wait until the first forecast is there and all have been decided for by it: nothing is pending then."""
+        sessions = self.host.engine.sessions.values()
+        await eventually(
+            lambda: all(each.decision and each.decision.reasons.forecast == "provider" for each in sessions)
+        )
+        await settle()
 
 
 def write_trace(path: Path) -> Path:

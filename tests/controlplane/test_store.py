@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controlplane.store import FileStore, StateWriter, StoreError
+from controlplane.store import FileStore, PreciousStore, StateWriter, StoreError
 from tests.controlplane.fakes import steady
 
 
@@ -247,3 +247,114 @@ async def test_a_state_is_loaded_before_it_has_reached_the_disk(slow):
     await store.began.get()
     assert writer.load("a") == {"n": 1}
     assert writer.load("b") is None
+
+
+async def test_who_waits_is_told_when_the_newest_state_is_on_the_disk(slow):
+    store, writer = slow
+    await writer.saved("a")  # nothing has changed
+    writer.changed("a", lambda: {"n": 1})
+    first = asyncio.create_task(writer.saved("a"))
+    await store.began.get()
+    during = asyncio.create_task(writer.saved("a"))
+    await asyncio.sleep(0)
+    writer.changed("a", lambda: {"n": 2})
+    second = asyncio.create_task(writer.saved("a"))
+    await asyncio.sleep(0)
+    assert writer.waiting == 3
+    store.go.release()
+    await asyncio.gather(first, during)
+    assert store.written == [("a", {"n": 1})]
+    assert not second.done()
+    store.go.release()
+    await second
+    assert store.written[-1] == ("a", {"n": 2})
+    assert writer.waiting == 0
+
+
+async def test_who_waits_is_told_that_it_could_not_be_saved(slow):
+    store, writer = slow
+    store.failure = ValueError("circular")
+    writer.changed("a", lambda: {})
+    waiting = asyncio.create_task(writer.saved("a"))
+    store.go.release()
+    with pytest.raises(OSError, match="circular"):
+        await waiting
+    store.failure = None
+    writer.changed("a", lambda: {"n": 1})
+    store.go.release()
+    await writer.saved("a")
+    assert store.load("a") == {"n": 1}
+
+
+async def test_who_waits_for_what_flush_saves_or_for_what_is_forgotten_is_told_too(store):
+    writer = StateWriter(store)
+    for settle in (writer.flush, lambda: writer.delete("a")):
+        writer.changed("a", lambda: {"n": 1})
+        waiting = asyncio.create_task(writer.saved("a"))
+        await asyncio.sleep(0)
+        settle()
+        await waiting
+    assert store.load("a") is None
+
+
+async def test_a_writer_that_is_stopped_leaves_nobody_waiting(slow, tmp_path):
+    store, _ = slow
+    writer = StateWriter(store)
+    task = asyncio.create_task(writer.run())
+    writer.changed("a", lambda: {"n": 1})
+    waiting = asyncio.create_task(writer.saved("a"))
+    await store.began.get()
+    task.cancel()
+    with pytest.raises(OSError, match="stopping"):
+        await waiting
+    store.go.release()
+
+
+async def test_who_gave_up_waiting_is_no_trouble(slow):
+    store, writer = slow
+    writer.changed("a", lambda: {"n": 1})
+    gone, here = asyncio.create_task(writer.saved("a")), asyncio.create_task(writer.saved("a"))
+    await store.began.get()
+    gone.cancel()
+    store.go.release()
+    await here
+    assert store.load("a") == {"n": 1}
+
+
+async def test_what_is_forgotten_while_it_is_written_does_not_come_back(slow):
+    store, writer = slow
+    FileStore.save(store, "a", {"n": 0})
+    writer.changed("a", lambda: {"n": 1})
+    await store.began.get()
+    forgetting = asyncio.create_task(asyncio.to_thread(writer.delete, "a"))
+    await asyncio.sleep(0)
+    store.go.release()
+    await forgetting
+    assert writer.load("a") is None
+    assert FileStore(store._directory).load("a") is None
+    writer.changed("a", lambda: {"n": 2})
+    store.go.release()
+    await writer.saved("a")
+    assert store.load("a") == {"n": 2}
+
+
+async def test_a_write_that_what_is_forgotten_has_overtaken_is_left_out(tmp_path):
+    # The order of two threads cannot be told from outside, so the overtaken write is made by hand.
+    store = FileStore(tmp_path / "state")
+    writer = StateWriter(store)
+    writer.changed("a", lambda: {"n": 1})
+    overtaken = writer._take()
+    writer.delete("a")
+    writer._save("a", overtaken[1], {"n": 1})
+    assert store.load("a") is None
+
+
+def test_what_nobody_may_start_without_is_refused_and_stays_where_it_is(tmp_path):
+    store = PreciousStore(tmp_path / "state")
+    store.save("services", {"a": 1})
+    assert store.load("services") == {"a": 1}
+    [path] = files(tmp_path)
+    path.write_text("[1]")
+    with pytest.raises(StoreError, match="it holds no object"):
+        store.load("services")
+    assert [each.read_text() for each in files(tmp_path)] == ["[1]"]

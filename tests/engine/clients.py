@@ -67,8 +67,8 @@ class Sender:
 class Schedules:
     """What somebody who asks for schedules all the time has seen.
 
-    `wrong` has every answer that nobody may go by: ended at its own time, or with weights that are no split; `backwards`
-    those whose time lies before that of an earlier one.
+    `wrong` has every answer that nobody may go by: ended at its own time, or with weights that are no split;
+    `backwards` those whose time lies before that of an earlier one.
     """
 
     polled: int = 0
@@ -91,7 +91,7 @@ class Schedules:
                 self.statuses[answer.status] += 1
                 if answer.status == 200:
                     self._judge(said)
-            await asyncio.sleep(0.005)
+            await asyncio.sleep(0.01)
 
     def _judge(self, said: dict[str, Any]) -> None:
         self.polled += 1

@@ -1,4 +1,4 @@
-"""A recorded day as its senders tell it: who was served how often, in which five minutes, of which service."""
+"""A recorded day as its senders tell it: who was served how often, in which quarter of an hour, of which service."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from controlplane.views import iso
 from scheduler import parse_trace
 
 DAY = Path(__file__).parents[2] / "examples" / "demo" / "day.csv"
-START_S = 1_679_486_400.0
-"""Noon of Wednesday, 22 March 2023: windows of a week, which begin on Thursdays, and of a day change at midnight."""
+START_S = 1_679_464_800.0
+"""Wednesday, 22 March 2023, 06:00: windows of a week, which begin on Thursdays, and of a day change at midnight."""
 DAY_S = 86_400.0
-LEAP_S = 300.0
+LEAP_S = 900.0
 MAX_ERROR_PCT = 4.0
 FLAVOURS: dict[str, tuple[float, float]] = {"high": (100.0, 10.0), "mid": (95.0, 6.0), "low": (90.0, 1.0)}
 """Precision in percent, joules."""
@@ -26,8 +26,8 @@ IN_FILE = "default/filed"
 BUDGETS: dict[str, dict[str, Any]] = {
     IN_FILE: {},
     "default/week": {"window": "7d"},
-    "default/rolling": {"window": "6h", "rolling": True},
-    "default/carried": {"window": "6h", "carry_over_pct": 50},
+    "default/rolling": {"window": "22h", "rolling": True},
+    "default/carried": {"window": "12h", "carry_over_pct": 50},
 }
 
 
@@ -70,8 +70,9 @@ def counts(service: str) -> Iterator[Told]:
     draws = np.random.default_rng(sorted(BUDGETS).index(service))
     moments = itertools.count(START_S, LEAP_S)
     a_slot = round(1800 / LEAP_S)
-    noon = np.roll(requests, requests.size // 2)
-    for sequence, (count, since_s) in enumerate(zip(np.repeat(noon, a_slot) / a_slot, moments, strict=False)):
+    # The recording begins at midnight.
+    ours = np.roll(requests, -round(START_S % DAY_S / 1800))
+    for sequence, (count, since_s) in enumerate(zip(np.repeat(ours, a_slot) / a_slot, moments, strict=False)):
         drawn = draws.multinomial(round(float(count)), (0.6, 0.25, 0.15)).tolist()
         yield Told(service, sequence, since_s, since_s + LEAP_S, dict(zip(FLAVOURS, drawn, strict=True)))
 

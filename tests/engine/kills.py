@@ -21,7 +21,7 @@ from tests.engine.clients import Schedules, Sender
 from tests.engine.day import BUDGETS, DAY_S, IN_FILE, counts, terms
 from tests.engine.process import EngineProcess
 
-_A_KILL_S = 2.3
+_A_KILL_S = 2.6
 """About how long a process lives, its start included."""
 _FASTEST = 3600.0
 _TIMEOUT = aiohttp.ClientTimeout(total=5)
@@ -57,7 +57,7 @@ async def killed_day(folder: Path, *, kills: int, seed: int = 1) -> Outcome:
     engine = EngineProcess(folder, speed=min(_FASTEST, DAY_S / (kills * _A_KILL_S)))
     outcome, began_s = Outcome(), time.monotonic()
     async with aiohttp.ClientSession(timeout=_TIMEOUT) as session:
-        killer = _Killer(engine, session, outcome, random.Random(seed))  # noqa: S311 - moments, not secrets
+        killer = _Killer(engine, session, outcome, random.Random(seed))
         try:
             async with _first_process(engine, session, killer), asyncio.timeout(600):
                 await _day(engine, session, killer, kills=kills)
@@ -69,9 +69,7 @@ async def killed_day(folder: Path, *, kills: int, seed: int = 1) -> Outcome:
 
 
 @contextlib.asynccontextmanager
-async def _first_process(
-    engine: EngineProcess, session: aiohttp.ClientSession, killer: _Killer
-) -> AsyncIterator[None]:
+async def _first_process(engine: EngineProcess, session: aiohttp.ClientSession, killer: _Killer) -> AsyncIterator[None]:
     engine.write()
     await engine.spawn()
     await engine.answering(session)
@@ -203,4 +201,3 @@ class _Killer:
         self._engine.config["services"][1:] = [another] if self._reloads % 2 else []
         self._engine.write()
         await asyncio.sleep(self._draws.uniform(0.15, 0.6))
-

@@ -20,7 +20,7 @@ _REFRESH_S = 0.1
 
 
 def engine_config(*, speed: float, began_s: float) -> dict[str, Any]:
-    """A configuration with one service in it, whose clock stood at the day's start when the wall clock said `began_s`."""
+    """A configuration with one service, whose clock stood at the day's start when the wall clock said `began_s`."""
     namespace, name = IN_FILE.split("/")
     return {
         "api": {"listen": f"{HOST}:{free_port()}", "requests_per_second": 10_000},

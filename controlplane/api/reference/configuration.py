@@ -75,7 +75,7 @@ _MEANT = {
 class Body(BaseModel):
     """The body of PUT /config: settings flat or under `scheduler`, components, flavours."""
 
-    model_config = ConfigDict(extra="allow", allow_inf_nan=False)
+    model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
     scheduler: dict[str, Any] | None = None
     components: Annotated[dict[str, Replicas], Field(max_length=16)] = Field(default_factory=dict)

@@ -19,6 +19,7 @@ from controlplane.api.access import (
     refuse_when_behind,
     refuse_when_full,
 )
+from controlplane.api.feedback import refuse_where_proxies_report
 from controlplane.api.problems import ProblemError
 from controlplane.api.reference import models
 from controlplane.api.reference.configuration import request_of
@@ -130,6 +131,7 @@ async def set_schedule(host: Host, asked: ManualSchedule) -> models.Imposed:
 async def feedback(host: Host, session: Session, told: Annotated[Feedback, Body()]) -> models.Realised:
     """Enter counts (deprecated there; /api/v1 has one that tells repeats apart)."""
     refuse_when_behind(host)
+    refuse_where_proxies_report(host)
     now_s = host.clock.now_s()
     served = _by_flavour(session, told.flavour_counts)
     total = sum(served.values())
