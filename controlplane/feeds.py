@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
+from weakref import WeakValueDictionary
+
+from yarl import URL
 
 from controlplane.carbon import (
     CarbonAwareSdkSource,
@@ -12,6 +16,7 @@ from controlplane.carbon import (
     EnergyChartsSource,
     FileSource,
     GbSource,
+    Identity,
     IssueArchive,
     Secret,
     SecretFile,
@@ -32,7 +37,11 @@ from controlplane.config import (
 )
 from controlplane.store import StateStore
 from controlplane.traces import read_trace
+from controlplane.urls import base_url
 from scheduler import Trace, TraceError
+
+# What says where figures are of and what they are stands in an `Identity` by name.
+_IN_IDENTITY = frozenset({"source", "zone", "region", "region_id", "postcode", "country", "location", "kind", "basis"})
 
 
 class Feeds:
@@ -45,21 +54,28 @@ class Feeds:
         self._archive = archive
         self._observed = observed
         self._feeds: dict[Carbon, CarbonFeed] = {}
+        self._memories: WeakValueDictionary[Identity, ZoneMemory] = WeakValueDictionary()
 
     def get(self, section: Carbon) -> CarbonFeed:
         """The feed for one section, made when first asked for."""
         if section not in self._feeds:
             source = _source(section)
             self._feeds[section] = CarbonFeed(
-                source, clock=self._clock, archive=self._archive_for(section), memory=self._memory_for(section, source)
+                source,
+                clock=self._clock,
+                archive=self._archive_for(section),
+                memory=self._memory_for(section, source),
+                variant=variant_of(section),
             )
         return self._feeds[section]
 
     def _memory_for(self, section: Carbon, source: CarbonSource) -> ZoneMemory | None:
-        """A recorded file holds its own past."""
+        """A recorded file holds its own past; sections that differ in their credentials alone have one in common."""
         if self._observed is None or isinstance(section, FileCarbon):
             return None
-        return ZoneMemory(self._observed, source)
+        variant = variant_of(section)
+        made = ZoneMemory(self._observed, source, variant=variant)
+        return self._memories.setdefault(Identity.of(source, variant), made)
 
     def _archive_for(self, section: Carbon) -> IssueArchive | None:
         """A recorded file was issued long ago; only what comes from a provider is worth keeping."""
@@ -71,6 +87,33 @@ class Feeds:
         unused = [self._feeds.pop(section) for section in self._feeds.keys() - sections]
         for feed in unused:
             await feed.aclose()
+
+
+def variant_of(section: Carbon) -> str:
+    """What makes a section's figures others than those its source, zone, kind and basis stand for; mostly nothing.
+
+    It holds the host that is asked, the length of slots in seconds, and a hash of all that is not the default.
+    Credentials change no figures and are no part of it.
+    """
+    secret = {f"{name}_{kept}" for name in getattr(section, "secrets", ()) for kept in ("file", "env")}
+    others = {
+        name: _plain(name, getattr(section, name))
+        for name, field in type(section).model_fields.items()
+        if name not in secret | _IN_IDENTITY and _plain(name, getattr(section, name)) != _plain(name, field.default)
+    }
+    if not others:
+        return ""
+    readable = [URL(others["base_url"]).host or ""] if "base_url" in others else []
+    readable += [others["slot"]] if "slot" in others else []
+    digest = hashlib.sha256(repr(sorted(others.items())).encode()).hexdigest()
+    return "-".join([*readable, digest[:8]])
+
+
+def _plain(name: str, value: object) -> str:
+    """The value in a text that is the same for the same meaning."""
+    if isinstance(value, float):
+        return f"{value:g}"
+    return base_url(value) if name == "base_url" and isinstance(value, str) else str(value)
 
 
 def checked_trace(path: Path) -> Trace:

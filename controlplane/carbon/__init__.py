@@ -8,6 +8,7 @@ from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, 
 from controlplane.carbon.feed import CarbonFeed, FeedStatus
 from controlplane.carbon.file import FileSource
 from controlplane.carbon.gb import GbSource
+from controlplane.carbon.identity import Identity
 from controlplane.carbon.memory import ZoneMemory
 from controlplane.carbon.sdk import CarbonAwareSdkSource
 from controlplane.carbon.series import Basis, CarbonSeries, CarbonSource, Kind
@@ -25,6 +26,7 @@ __all__ = [
     "FeedStatus",
     "FileSource",
     "GbSource",
+    "Identity",
     "IssueArchive",
     "Kind",
     "PermanentSourceError",

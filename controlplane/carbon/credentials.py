@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import html
 import os
+import re
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
+from urllib.parse import quote, unquote, unquote_plus
 
 from controlplane.carbon.errors import PermanentSourceError
 
 MAX_BYTES = 4096
+_HIDDEN = "***"
+_ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,10 +29,15 @@ class Credential:
     secrets: tuple[str, ...] = field(repr=False)
 
     def hide(self, text: str) -> str:
-        """Return `text` without the secrets."""
-        for secret in self.secrets:
-            text = text.replace(secret, "***")
-        return text
+        """Return `text` without the secrets, however they are written in it.
+
+        As they are, percent-encoded or in base64 they are replaced; if any can still be read out of it, nothing is
+        left of the text. It must not have been cut: half a secret is not recognised.
+        """
+        for form in sorted(_forms(self.secrets), key=len, reverse=True):
+            text = text.replace(form, _HIDDEN)
+        readings = (unquote(text), unquote_plus(text), html.unescape(text), _unescaped(text))
+        return _HIDDEN if any(secret in reading for secret in self.secrets for reading in readings) else text
 
     @classmethod
     def token(cls, value: str, *, header: str) -> Credential:
@@ -43,7 +53,25 @@ class Credential:
     def basic(cls, username: str, password: str) -> Credential:
         """A name and a password for `Authorization` (RFC 7617)."""
         encoded = base64.b64encode(f"{username}:{password}".encode()).decode()
-        return cls(header="Authorization", value=f"Basic {encoded}", secrets=(encoded, password))
+        return cls(
+            header="Authorization", value=f"Basic {encoded}", secrets=(encoded, f"{username}:{password}", password)
+        )
+
+
+def _forms(secrets: tuple[str, ...]) -> set[str]:
+    """How a secret is written where it is repeated."""
+    forms = set(secrets)
+    for secret in secrets:
+        octets = secret.encode()
+        forms |= {quote(secret, safe=""), quote(secret)}
+        for encoded in (base64.b64encode(octets).decode(), base64.urlsafe_b64encode(octets).decode()):
+            forms |= {encoded, encoded.rstrip("=")}
+    return forms
+
+
+def _unescaped(text: str) -> str:
+    """What a text says to whom a backslash escapes what follows it, as in JSON."""
+    return _ESCAPED.sub(lambda found: found[3] or chr(int(found[1] or found[2], 16)), text)
 
 
 class Secret(Protocol):

@@ -10,6 +10,8 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from controlplane.carbon.archive import IssueArchive
 from controlplane.carbon.errors import CarbonSourceError, TemporarySourceError
+from controlplane.carbon.http import printable
+from controlplane.carbon.identity import Identity
 from controlplane.carbon.memory import Remembered, observed
 from controlplane.carbon.series import CarbonSeries, CarbonSource, Kind
 from controlplane.clock import Clock
@@ -33,8 +35,9 @@ class FeedStatus:
     stale: it covers now, but every fetch for longer than max_age failed or never happened.
     none: there is no series, or it does not cover now.
 
-    `age_s` counts from the last good fetch; `last_error` is None once a fetch succeeds. `fetches` counts every
-    attempt, `failures` those that failed. `next_fetch_s` is when the next fetch is due, None before the first one.
+    `age_s` counts from the last good fetch; `last_error` is None once a fetch succeeds and what it gave is kept.
+    `fetches` counts every attempt, `failures` those that failed and those of which nothing could be kept.
+    `next_fetch_s` is when the next fetch is due, None before the first one.
     The rest says what the last good series is, None without one; times are seconds since the Unix epoch.
     """
 
@@ -55,7 +58,8 @@ class FeedStatus:
 class CarbonFeed:
     """Keeps one source's last good series; fetches no more often than is polite.
 
-    Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds. What is foreseen goes into the
+    Waits between retries run on `clock`; `timeout_s` of one fetch is real seconds; `variant` is the source's, see
+    `Identity`. What is foreseen goes into the
     `archive`, as it was issued; what the intensity turned out to be is in `history`, from `memory` over restarts.
     """
 
@@ -68,10 +72,12 @@ class CarbonFeed:
         timeout_s: float = FETCH_TIMEOUT_S,
         archive: IssueArchive | None = None,
         memory: Remembered | None = None,
+        variant: str = "",
     ) -> None:
         self.series: CarbonSeries | None = None
         self.history = CarbonHistory() if memory is None else memory.load()
         self._memory = memory
+        self._variant = variant
         self._source = source
         self._clock = clock
         self._max_age_s = max_age_s
@@ -88,8 +94,13 @@ class CarbonFeed:
         self._fetches = 0
         self._failures = 0
 
+    @property
+    def identity(self) -> Identity:
+        """Whose figures these are; always the same."""
+        return Identity.of(self._source, self._variant)
+
     async def refresh(self) -> None:
-        """Fetch if a fetch is due, and keep the last good series if that fails; never raises for the source.
+        """Fetch if a fetch is due, and keep the last good series if that fails; never raises, whatever is wrong.
 
         A no-op before the polite interval has passed since the last fetch (after failures: before the pause,
         which doubles from `FIRST_PAUSE_S` up to that interval, or the time the source asked for).
@@ -100,17 +111,12 @@ class CarbonFeed:
                 return
             self._tried_at_s = now_s
             try:
-                series = await self._fetch_with_retries()
+                await self._renew()
             except CarbonSourceError as error:
-                self._pause_after(error)
                 self._report(error)
-                return
-            self.series = series
-            self._good_at_s = self._clock.now_s()
-            self._pause_s = self._source.poll_s
-            self._failed_refreshes = 0
-            self._last_error = self._reported = None
-            await self._keep(series)
+            # A defect in one source, or in what is kept of it, must not end the loop that serves all of them.
+            except Exception as error:
+                self._report_defect(error)
 
     def status(self, now_s: float) -> FeedStatus:
         """Return the state at `now_s`, seconds since the Unix epoch."""
@@ -140,12 +146,29 @@ class CarbonFeed:
         async with self._busy:
             await self._source.aclose()
 
+    async def _renew(self) -> None:
+        try:
+            series = await self._fetch_with_retries()
+        except Exception as error:
+            self._pause_after(error)
+            raise
+        self.series = series
+        self._good_at_s = self._clock.now_s()
+        self._pause_s = self._source.poll_s
+        self._failed_refreshes = 0
+        try:
+            await self._keep(series)
+        except Exception:
+            self._failures += 1
+            raise
+        self._last_error = self._reported = None
+
     async def _keep(self, series: CarbonSeries) -> None:
         before, self.history = self.history, observed(self.history, series, now_s=self._clock.now_s())
         if self._memory is not None and self.history is not before:
             await asyncio.to_thread(self._memory.save, self.history)
         if self._archive is not None:
-            await asyncio.to_thread(self._archive.record, series)
+            await asyncio.to_thread(self._archive.record, series, variant=self._variant)
 
     def _due(self, now_s: float) -> bool:
         # A wall clock that was set back must not silence the feed until it has caught up.
@@ -167,32 +190,36 @@ class CarbonFeed:
         self._fetches += 1
         try:
             return await self._bounded_fetch()
-        except CarbonSourceError as error:
+        except Exception as error:
             self._failures += 1
-            self._last_error = str(error)
+            if isinstance(error, CarbonSourceError):
+                self._last_error = str(error)  # seen already while it is tried again
             raise
 
     async def _bounded_fetch(self) -> CarbonSeries:
-        name = self._source.name
         try:
             async with asyncio.timeout(self._timeout_s):
                 return await self._source.fetch(now_s=self._clock.now_s())
-        except CarbonSourceError:
-            raise
         except TimeoutError as error:
-            raise TemporarySourceError(f"no answer within {self._timeout_s:g} s", source=name) from error
-        # A defect in one source must not end the loop that keeps traffic at full quality without it.
-        except Exception as error:
-            _log.exception("carbon source %s: unexpected error", name)
-            raise CarbonSourceError(f"unexpected {type(error).__name__}: {error}", source=name) from error
+            message = f"no answer within {self._timeout_s:g} s"
+            raise TemporarySourceError(message, source=self._source.name) from error
 
     def _report(self, error: CarbonSourceError) -> None:
         """Log a failure once, not once a minute for as long as it lasts."""
-        if str(error) != self._reported:
-            self._reported = str(error)
+        if self._is_new(str(error)):
             _log.warning("carbon source %s", error)
 
-    def _pause_after(self, error: CarbonSourceError) -> None:
+    def _report_defect(self, error: Exception) -> None:
+        """The same, with where it came from, of what should not have happened."""
+        if self._is_new(f"{self._source.name}: unexpected {type(error).__name__}: {printable(str(error))}"):
+            _log.error("carbon source %s", self._last_error, exc_info=error)
+
+    def _is_new(self, message: str) -> bool:
+        self._last_error = message
+        before, self._reported = self._reported, message
+        return message != before
+
+    def _pause_after(self, error: Exception) -> None:
         self._failed_refreshes += 1
         doublings = min(self._failed_refreshes - 1, 16)
         pause_s = min(FIRST_PAUSE_S * 2**doublings, self._source.poll_s)
@@ -201,7 +228,7 @@ class CarbonFeed:
         self._pause_s = max(pause_s, min(asked_s, MAX_RETRY_AFTER_S))
 
 
-def _retry_after_s(error: CarbonSourceError) -> float:
+def _retry_after_s(error: Exception) -> float:
     return (error.retry_after_s or 0.0) if isinstance(error, TemporarySourceError) else 0.0
 
 

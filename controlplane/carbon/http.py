@@ -69,8 +69,7 @@ class JsonClient:
                 async with self._opened().get(url, allow_redirects=False, headers=headers) as response:
                     if response.status not in _REDIRECTS:
                         return await self._document(response, credential)
-                    location = _hidden(response.headers.get("Location", ""), credential)
-                    url = self._redirected(url, location)
+                    url = self._redirected(url, response.headers.get("Location", ""), credential)
         except CarbonSourceError:
             raise
         except TimeoutError as error:
@@ -103,11 +102,12 @@ class JsonClient:
             raise self._refused(response, error_message(body, credential=credential))
         encoding = response.headers.get("Content-Encoding", "identity")
         if encoding.lower() != "identity":
-            raise self._temporary(f"answered with Content-Encoding {printable(encoding)}, not asked for")
+            encoding = printable(_hidden(encoding, credential))
+            raise self._temporary(f"answered with Content-Encoding {encoding}, not asked for")
         try:
             document: object = json.loads(body)
         except (ValueError, RecursionError) as error:
-            kind = printable(response.headers.get("Content-Type", "no content type"))
+            kind = printable(_hidden(response.headers.get("Content-Type", "no content type"), credential))
             raise self._temporary(f"the answer ({kind}, {len(body)} bytes) is not JSON") from error
         return document
 
@@ -133,14 +133,15 @@ class JsonClient:
             wait_s = DEFAULT_RETRY_AFTER_S
         return self._temporary(message, retry_after_s=wait_s)
 
-    def _redirected(self, url: URL, location: str) -> URL:
+    def _redirected(self, url: URL, location: str, credential: Credential | None) -> URL:
         try:
             target = url.join(URL(location))
             followed = location != "" and target.origin() == url.origin()
         except ValueError:
             followed = False
         if not followed:
-            raise self._permanent(f"redirected to {printable(location) or 'nowhere'}, which is not followed")
+            shown = printable(_hidden(location, credential)) or "nowhere"
+            raise self._permanent(f"redirected to {shown}, which is not followed")
         return target
 
     def _temporary(self, message: str, *, retry_after_s: float | None = None) -> TemporarySourceError:
@@ -158,11 +159,12 @@ def printable(text: str, *, limit: int = 200) -> str:
 def error_message(body: bytes, *, credential: Credential | None = None) -> str:
     """Return what a refusal says of itself, without the credential it may repeat, or an empty string."""
     try:
-        text = _hidden(body.decode(), credential)
-        document = json.loads(text)
+        document = json.loads(body.decode())
+        words = _enveloped(document) or _said(document)
     except (ValueError, RecursionError):
         return ""
-    return envelope_message(document) or _said(document)
+    # Decoded, and not yet cut: in the body a secret may be written in many ways, and half of one is not recognised.
+    return printable(_hidden(words, credential))
 
 
 def _said(document: object) -> str:
@@ -170,7 +172,7 @@ def _said(document: object) -> str:
     said = document if isinstance(document, dict) else {}
     for name in ("detail", "message", "title"):
         if isinstance(text := said.get(name), str) and text:
-            return printable(text)
+            return text
     return ""
 
 
@@ -179,13 +181,17 @@ def _hidden(text: str, credential: Credential | None) -> str:
 
 
 def envelope_message(document: object) -> str:
-    """Return "code: message" of an error envelope, or an empty string if it is none."""
+    """Return "code: message" of an error envelope, or an empty string if it is none; fit for a log line."""
+    return printable(_enveloped(document))
+
+
+def _enveloped(document: object) -> str:
     error = document.get("error") if isinstance(document, dict) else None
     if error is None:
         return ""
     if not isinstance(error, dict):
-        return printable(str(error))
-    return printable(f"{error.get('code', '')}: {error.get('message', '')}")
+        return str(error)
+    return f"{error.get('code', '')}: {error.get('message', '')}"
 
 
 def retry_after_s(headers: Mapping[str, str]) -> float | None:

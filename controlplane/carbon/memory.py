@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import logging
 import math
+import threading
 from collections.abc import Iterator
 from typing import Protocol
 
+from controlplane.carbon.identity import Identity
 from controlplane.carbon.series import CarbonSeries, CarbonSource
 from controlplane.store import State, StateStore, StoreError
 from scheduler import CarbonHistory
@@ -28,18 +30,37 @@ class Remembered(Protocol):
 
 
 class ZoneMemory:
-    """Keeps one zone's history in a state store, under what the figures are: averages and marginal ones never mix.
+    """Keeps one zone's history in a state store, under its `Identity`: averages and marginal ones never mix.
 
-    What cannot be read is set aside, and what cannot be written costs a warning: estimates get better with a past,
-    decisions need none.
+    Feeds of one identity that differ in their credentials alone share one memory, and nothing that one of them saves
+    is lost when another saves less. What cannot be read is set aside, and what cannot be written costs a warning:
+    estimates get better with a past, decisions need none.
     """
 
-    def __init__(self, store: StateStore, source: CarbonSource) -> None:
+    def __init__(self, store: StateStore, source: CarbonSource, *, variant: str = "") -> None:
         self._store = store
-        self._key = f"{source.name}/{source.zone}/{source.kind}/{source.basis}"
+        self._key = Identity.of(source, variant).name("/")
+        self._kept = CarbonHistory()
+        self._busy = threading.Lock()
 
     def load(self) -> CarbonHistory:
         """What was kept last; empty if there is none."""
+        with self._busy:
+            if not self._kept.slots:
+                self._kept = self._loaded()
+            return self._kept
+
+    def save(self, history: CarbonHistory) -> None:
+        """Keep it, with what was kept before; blocks for the disk."""
+        with self._busy:
+            for start_s, actual, forecast in history.slots:
+                self._kept = self._kept.observe(start_s, actual=actual, forecast=forecast)
+            try:
+                self._store.save(self._key, {"version": _VERSION, "slots": self._kept.to_list()})
+            except OSError as error:
+                _log.warning("what was observed of %s is not kept: %s", self._key, error)
+
+    def _loaded(self) -> CarbonHistory:
         try:
             state = self._store.load(self._key)
             try:
@@ -49,13 +70,6 @@ class ZoneMemory:
         except StoreError as error:
             _log.warning("what was observed of %s is not used: %s", self._key, error)
         return CarbonHistory()
-
-    def save(self, history: CarbonHistory) -> None:
-        """Keep it; blocks for the disk."""
-        try:
-            self._store.save(self._key, {"version": _VERSION, "slots": history.to_list()})
-        except OSError as error:
-            _log.warning("what was observed of %s is not kept: %s", self._key, error)
 
 
 def _read(state: State) -> CarbonHistory:

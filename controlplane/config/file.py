@@ -54,6 +54,16 @@ class _Whole(Section):
             raise ValueError(f"two services have the same name: {', '.join(twice)}")
         return self
 
+    @model_validator(mode="after")
+    def _polite_rehearsal(self) -> Self:
+        if self.rehearsal is not None:
+            named = {f"sources.{name}": section for name, section in self.sources.items()}
+            known = set(self.sources.values())
+            own = {f"service {each.key}": each.carbon for each in self.services if each.carbon not in known}
+            if mistakes := list(self.rehearsal.hurried(named | own)):
+                raise ValueError("; ".join(mistakes))
+        return self
+
 
 class Config(_Whole):
     """`carbonrouter up`: an Envoy of ours serves these services."""

@@ -25,6 +25,10 @@ LABELS: Mapping[str, str] = MappingProxyType(
         "scenario": "`served`, `always_best`, `carbon_blind_mix`, `clairvoyant`",
         "source": "the kind of a configured carbon source: `file`, `gb`, ...",
         "zone": "the zone a configured source is asked for",
+        "kind": "`average`, `marginal`",
+        "basis": "what the source's figures count: `generation`, `direct`, `life-cycle`, `as recorded`",
+        "variant": "empty for a provider's own address and slots, else a short text that tells a configured source "
+        "from others of its zone: host, seconds of a slot, a hash",
         "state": "`fresh`, `stale`, `none`",
         "by": "`override`, `pause`",
         "component": "a component whose replicas are configured",
@@ -48,7 +52,7 @@ HORIZONS: Mapping[str, float] = MappingProxyType({"3h": 10_800.0, "6h": 21_600.0
 _SERVICE = ("namespace", "service")
 _FLAVOUR = (*_SERVICE, "flavour")
 _SCENARIO = (*_SERVICE, "scenario")
-_FEED = ("source", "zone")
+_FEED = ("source", "zone", "kind", "basis", "variant")
 _FAST = (0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 1.0)
 _SLOW = (0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -131,7 +135,10 @@ SECTIONS: Mapping[str, tuple[Family, ...]] = MappingProxyType({
         _gauge("replica_ceiling", "replicas", (*_SERVICE, "component"), "Most replicas at that speed.",
                "scheduler_effective_replica_ceiling"),
         _counter("publish_failures", "publications", (), "Schedules that could not be published."),
-        _histogram("plan_duration_seconds", (), "Time to decide for all services and publish.", _SLOW),
+        _histogram("plan_duration_seconds", (),
+                   "Time of a round, from its first decision to its publication: a refresh decides for all services, "
+                   "a round in between for those that cannot wait. What else ran meanwhile, such as answers of the "
+                   "API, is in it.", _SLOW),
         _histogram("decision_duration_seconds", (), "Time to decide for one service.", _FAST),
     ),
     "What was served": (
@@ -185,8 +192,10 @@ SECTIONS: Mapping[str, tuple[Family, ...]] = MappingProxyType({
                "scheduler_forecast_intensity", "scheduler_forecast_intensity_timestamped"),
         _gauge("carbon_source_state", "0 or 1", (*_FEED, "state"), "1 for the state the source is in."),
         _gauge("carbon_source_age_seconds", "seconds", _FEED, "Time since the last good answer."),
-        _counter("carbon_source_fetches", "fetches", _FEED, "Fetches tried."),
-        _counter("carbon_source_failures", "fetches", _FEED, "Fetches that failed."),
+        _counter("carbon_source_fetches", "fetches", _FEED,
+                 "Fetches tried; a source that is used no more is still told."),
+        _counter("carbon_source_failures", "fetches", _FEED,
+                 "Fetches that failed, or of which nothing could be kept."),
     ),
     "Feedback and state": (
         _counter("load_reports", "reports", (), "Load reports received."),

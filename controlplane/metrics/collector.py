@@ -13,7 +13,7 @@ from prometheus_client.core import Metric
 from prometheus_client.registry import Collector
 
 from controlplane.metrics.exposition import Exposition
-from controlplane.metrics.feeds import tell_feeds
+from controlplane.metrics.feeds import FetchTotals, tell_feeds
 from controlplane.metrics.instruments import Instruments
 from controlplane.metrics.open_windows import OpenWindows
 from controlplane.metrics.services import (
@@ -47,6 +47,7 @@ class EngineCollector(Collector):
         self._runtime = runtime
         self._instruments = instruments
         self._open_windows = OpenWindows()
+        self._fetches = FetchTotals()
         self._version = version("carbonrouter")
 
     def collect(self) -> Iterator[Metric]:
@@ -66,7 +67,8 @@ class EngineCollector(Collector):
         yield partial(tell_open_windows, looked_at=self._open_windows.look(by_key, now_s))
         yield partial(tell_promises, sessions=sessions, now_s=now_s)
         yield partial(tell_steering, sessions=sessions, now_s=now_s)
-        yield partial(tell_feeds, feeds=dict.fromkeys(session.feed for session in sessions), now_s=now_s)
+        feeds = dict.fromkeys(session.feed for session in sessions)
+        yield partial(tell_feeds, feeds=feeds, totals=self._fetches, now_s=now_s)
         yield self._tell_engine
         yield self._tell_proxies
 

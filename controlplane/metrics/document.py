@@ -11,8 +11,8 @@ from controlplane.metrics.rules import RULES, rules_file
 _INTRODUCTION = f"""\
 # Metrics
 
-Printed by `make docs` from `controlplane/metrics/`; do not edit. `/metrics` of the status address exposes all of
-them as Prometheus text. What has no value yet is left out.
+Printed by `make docs` from `controlplane/metrics/`; do not edit. `/metrics` at the address `api.listen`
+exposes all of them as Prometheus text. What has no value yet is left out.
 
 ## What to use for what
 

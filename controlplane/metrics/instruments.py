@@ -52,7 +52,7 @@ class Instruments:
         self._written_s: float | None = None
 
     def planning(self) -> AbstractContextManager[object]:
-        """To be held while all services are decided for and published."""
+        """To be held while services are decided for and published, all of them or some."""
         return self._plans.time()
 
     def deciding(self) -> AbstractContextManager[object]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from controlplane.accounting import SCENARIOS, Scenario
 from controlplane.metrics.catalogue import INTENSITIES
 from controlplane.metrics.exposition import Exposition
+from controlplane.metrics.feeds import FEED, values
 from controlplane.processing import speed_of
 
 if TYPE_CHECKING:  # the engine holds instruments of this package
@@ -20,7 +21,7 @@ _SCENARIO = (*_SERVICE, "scenario")
 
 def tell_decisions(told: Exposition, sessions: Iterable[ServiceSession]) -> None:
     """What was decided, and how often."""
-    info = told.rows("service_info", *_SERVICE, "policy", "source", "zone")
+    info = told.rows("service_info", *_SERVICE, "policy", *FEED)
     weights = told.rows("flavour_weight", *_FLAVOUR)
     until = told.rows("schedule_valid_until_timestamp_seconds", *_SERVICE)
     precision = told.rows("expected_precision_ratio", *_SERVICE)
@@ -30,8 +31,7 @@ def tell_decisions(told: Exposition, sessions: Iterable[ServiceSession]) -> None
     failures = told.rows("decision_failures_total", *_SERVICE)
     for session in sessions:
         service = labels(session)
-        feed = session.feed.status(0.0)
-        info.add([*service, session.spec.settings.policy, feed.source, feed.zone], 1)
+        info.add([*service, session.spec.settings.policy, *values(session.feed.identity)], 1)
         failures.add(service, session.failures)
         for policy, count in session.tally.decisions.items():
             decisions.add([*service, policy], count)

@@ -305,6 +305,7 @@ async def test_the_past_of_a_grid_is_shared_saved_once_and_there_after_a_restart
     assert feed.history.slots == ((START_S, 130.0, 100.0),)
     [path] = memory.iterdir()
     assert json.loads(path.read_text())["slots"]
+    world.engine.save(f"default/{NAMES[0]}")
     world.engine.writer.flush()
     assert "carbon" not in json.loads((world.directory / f"default%2F{NAMES[0]}.json").read_text())["controller"]
     again = new_feed()
