@@ -68,7 +68,7 @@ async def _measured() -> list[Row]:
         *_latencies(taken_s),
         Row("requests refused or failed", refused, "", f"of {len(taken_s) + refused}"),
         Row("memory, no service", empty_mib, "MiB", "resident"),
-        Row(f"memory, {SERVICES} services", mib, "MiB", f"resident; {(mib - empty_mib) * 1024 / SERVICES:.0f} KiB each"),
+        Row(f"memory, {SERVICES} services", mib, "MiB", f"{1024 * (mib - empty_mib) / SERVICES:.0f} KiB each"),
     ]
 
 

@@ -21,10 +21,12 @@ from prometheus_client import generate_latest
 from benchmarks.rows import Row, show
 from controlplane.accounting import FlavourLoad
 from controlplane.carbon import CarbonFeed, CarbonSeries
-from controlplane.engine import Engine, Planned
+from controlplane.carbon.series import Kind
+from controlplane.engine import Engine
 from controlplane.intent import Endpoint, FlavourTarget, Topology
 from controlplane.metrics import registry_for
-from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.session import ServiceSession
+from controlplane.spec import Planned, ServiceSpec
 from controlplane.store import FileStore
 from scheduler import BudgetWindow, ControllerSettings, Flavour
 from xds import SyncRegistry
@@ -58,6 +60,8 @@ class _Zone:
 
     name = "bench"
     zone = "Z"
+    kind: Kind = "average"
+    basis = "made up"
     poll_s = SLOT_S
 
     async def fetch(self, *, now_s: float) -> CarbonSeries:

@@ -10,7 +10,6 @@ import asyncio
 import logging
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from controlplane.accounting import FlavourLoad
@@ -20,7 +19,8 @@ from controlplane.feedback import Feedback, Target
 from controlplane.intent import RoutingIntent
 from controlplane.metrics.instruments import Instruments
 from controlplane.pulse import Pulse
-from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.session import ServiceSession
+from controlplane.spec import Planned, ServiceSpec
 from controlplane.steering import Steering
 from controlplane.store import StateStore, StateWriter
 from xds import LoadReport
@@ -30,16 +30,10 @@ logger = logging.getLogger(__name__)
 Publish = Callable[[Sequence[RoutingIntent], str], None]
 ClusterName = Callable[[ServiceSpec, str], str]
 _FEED_CHECK_S = 30.0
+# Real seconds after which a sender of counts is not waited for.
+_SILENT_S = 900.0
 # So long the loop may be held by decisions in one go: whoever asks the API meanwhile waits this much longer.
 _AT_A_STRETCH_S = 0.005
-
-
-@dataclass(frozen=True, slots=True)
-class Planned:
-    """A service and the feed its carbon figures come from; services may share a feed."""
-
-    spec: ServiceSpec
-    feed: CarbonFeed
 
 
 class Engine:
@@ -136,15 +130,27 @@ class Engine:
         self._decide_alone(session)
         return session
 
-    def enter(self, key: str, loads: Mapping[str, FlavourLoad], *, since_s: float, until_s: float, sender: str) -> None:
-        """Enter what somebody other than a proxy of ours counted in (since_s, until_s].
+    def enter(  # noqa: PLR0913 - counts, and where they come from
+        self,
+        key: str,
+        loads: Mapping[str, FlavourLoad],
+        *,
+        since_s: float,
+        until_s: float,
+        sender: str,
+        number: int | None = None,
+    ) -> None:
+        """Enter what somebody other than a proxy of ours counted in (since_s, until_s], under a number of its own.
 
         Raises:
             KeyError: there is no such service.
         """
-        session = self.sessions[key]
-        counted_s = session.heard(sender, until_s=until_s, now_s=self.clock.now_s())
+        session, now_s = self.sessions[key], self.clock.now_s()
+        senders, silent_s = session.senders, _SILENT_S * self.clock.speed
+        counted_s = senders.counted_s(sender, until_s=until_s, now_s=now_s, silent_s=silent_s)
         session.observe(loads, since_s=since_s, until_s=until_s, counted_s=counted_s)
+        number = senders.next_number(sender) if number is None else number
+        senders.enter(sender, number, until_s=until_s, now_s=now_s)
         self._save(session)
 
     def save(self, key: str) -> None:

@@ -18,7 +18,7 @@ from controlplane.follow import Follower
 from controlplane.intent import RoutingIntent
 from controlplane.metrics import Instruments
 from controlplane.planned import planned_service, planned_services
-from controlplane.session import ServiceSpec
+from controlplane.spec import ServiceSpec
 from controlplane.statedir import StartError, make
 from controlplane.store import FileStore, PreciousStore, StoreError
 from controlplane.tasks import single_failures_bare

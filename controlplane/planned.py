@@ -9,10 +9,9 @@ from controlplane import config
 from controlplane.clock import Clock
 from controlplane.config import ConfigError
 from controlplane.demand import DemandForecast
-from controlplane.engine import Planned
 from controlplane.feeds import Feeds, checked_trace
 from controlplane.intent import Endpoint, FlavourTarget, Topology
-from controlplane.session import ServiceSpec
+from controlplane.spec import Planned, ServiceSpec
 from scheduler import ControllerSettings, Flavour
 
 # Real proxies split at random. Three deviations of one step's sampling noise are kept in reserve, which matters at

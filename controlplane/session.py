@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from typing import Any, Self
 
 import numpy as np
@@ -13,56 +12,23 @@ from pydantic import ValidationError
 
 from controlplane.accounting import Account, FlavourLoad, Summary, Tally, Terms, back_to_back
 from controlplane.carbon import CarbonFeed, CarbonSeries
-from controlplane.config import Processing
-from controlplane.demand import DemandForecast
-from controlplane.intent import RoutingIntent, Topology, best_only
-from controlplane.receipts import MOST_SENDERS, Receipts
+from controlplane.intent import RoutingIntent, best_only
+from controlplane.senders import Senders
+from controlplane.spec import ServiceSpec
 from controlplane.steering import Steering
+from controlplane.verdicts import Verdicts
 from scheduler import (
     Books,
     Controller,
-    ControllerSettings,
     ControllerState,
     Decision,
-    Flavour,
     Outlook,
 )
 
 logger = logging.getLogger(__name__)
 
 _STATE_VERSION = 1
-_SILENT_S = 900.0
 _MOST_SUMMARIES = 8
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServiceSpec:
-    """What one service is and what was promised for it; two equal specs need no new session.
-
-    Attributes:
-        topology: its flavours and where they are.
-        flavours: the same flavours as the scheduler sees them, with their energy.
-        settings: the promise.
-        slot_s: length of a slot while the carbon source names none, and of the slots of the account.
-        valid_for_s: how long a decision holds at most without being renewed.
-        demand: forecast of requests; None lets the level be learned from what is served.
-        processing: how work that may wait is throttled.
-        embodied_g: the hardware's share of one request by flavour, g CO2e; accounted for, never planned by.
-    """
-
-    topology: Topology
-    flavours: tuple[Flavour, ...]
-    settings: ControllerSettings
-    slot_s: float = 1800.0
-    valid_for_s: float = 60.0
-    demand: DemandForecast | None = None
-    processing: Processing = field(default_factory=Processing)
-    embodied_g: Mapping[str, float] = field(default_factory=dict)
-
-    @property
-    def key(self) -> str:
-        """`namespace/service`."""
-        return f"{self.topology.namespace}/{self.topology.service}"
 
 
 class ServiceSession:
@@ -76,15 +42,12 @@ class ServiceSession:
         self.decision: Decision | None = None
         self.intent: RoutingIntent | None = None
         self.steering = Steering()
-        self.receipts = Receipts()
-        self._heard: dict[str, float] = {}
+        self.senders = Senders()
+        self.verdicts = Verdicts()
         self._summaries: dict[tuple[float, float], Summary] = {}
         self.failures = 0
         self.last_failure: str | None = None
-        self.windows_closed = 0
-        self.windows_exceeded = 0
         self._commanded_since_s: float | None = None
-        self._judged_until_s: float | None = None
         self._noted: CarbonSeries | None = None
         self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
         self.tally = Tally()
@@ -112,7 +75,8 @@ class ServiceSession:
         remembered = ControllerState.from_dict(state.get("controller"))
         session = cls(spec, feed, Controller(spec.flavours, spec.settings, remembered), account)
         session.steering = Steering.from_state(state.get("steering"))
-        session.receipts = Receipts.from_state(state.get("receipts"))
+        session.senders = Senders.from_state(state.get("senders"))
+        session.verdicts = Verdicts.from_state(state.get("verdicts"), ledger=remembered.ledger)
         return session
 
     def with_spec(self, spec: ServiceSpec, feed: CarbonFeed) -> ServiceSession:
@@ -120,9 +84,9 @@ class ServiceSession:
         session = ServiceSession.begin(spec, feed, self.state())
         session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
         session.tally = self.tally
-        session._heard = self._heard
-        session.failures, session.windows_closed = self.failures, self.windows_closed
-        session.windows_exceeded, session._judged_until_s = self.windows_exceeded, self._judged_until_s
+        session.failures, session.verdicts = self.failures, self.verdicts
+        if spec.settings.window != self.spec.settings.window:
+            session.verdicts = self.verdicts.under(spec.settings.window, session.controller.state.ledger)
         return session
 
     def state(self) -> dict[str, Any]:
@@ -132,7 +96,8 @@ class ServiceSession:
             "controller": self.controller.state.to_dict(),
             "account": self.account.model_dump(mode="json", exclude_defaults=True),
             "steering": self.steering.to_state(),
-            "receipts": self.receipts.to_state(),
+            "senders": self.senders.to_state(),
+            "verdicts": self.verdicts.to_state(),
         }
 
     def observe(
@@ -152,6 +117,7 @@ class ServiceSession:
             since_s = until_s if counted_before_s is None else min(counted_before_s, until_s)
         since_s = max(since_s, self._kept_since_s(until_s))
         self._summaries.clear()
+        self.verdicts.counted(since_s)
         self.account.add(loads, since_s=since_s, until_s=until_s, terms=self.terms)
         self.tally.served(loads, self.terms)
         # A failed attempt is no answer: a fallback gave that, and is counted where it was given.
@@ -200,42 +166,21 @@ class ServiceSession:
         ends = (None if self.decision is None else self.decision.valid_until_s, self.steering.until_s())
         return min((end for end in ends if end is not None), default=math.inf)
 
-    def heard(self, sender: str, *, until_s: float, now_s: float) -> float:
-        """Note that `sender` has told its counts up to `until_s`; the time up to which all who send have.
-
-        Who has been silent for long is not waited for, and counts of long ago take nothing back.
-        """
-        told_s = max(until_s, self._heard.pop(sender, until_s))
-        others = ((name, min(each_s, now_s)) for name, each_s in self._heard.items() if now_s - each_s <= _SILENT_S)
-        self._heard = {**dict(list(others)[1 - MOST_SENDERS :]), sender: min(told_s, now_s)}
-        return min(self._heard.values())
-
     def counted_from(self, sender: str, *, until_s: float) -> float:
         """From when on counts of `sender` are new: its last ones, else all that were counted, else nothing before."""
-        told_s = self._heard.get(sender, self.controller.state.accounted_until_s)
-        return until_s if told_s is None else min(told_s, until_s)
+        told_s = self.senders.told_s(sender)
+        known_s = self.controller.state.accounted_until_s if told_s is None else told_s
+        return until_s if known_s is None else min(known_s, until_s)
 
     def _judge(self, now_s: float) -> None:
-        """Say once, when a window has closed, whether its promise was kept."""
-        window, ledger = self.spec.settings.window, self.controller.state.ledger
-        part_s, _ = window.part_of(now_s)
-        judged_s, self._judged_until_s = self._judged_until_s, part_s
-        if judged_s is None:
-            judged_s = ledger.books[-1].start_s if ledger.books else part_s
-        for book in ledger.books:
-            if judged_s <= book.start_s < part_s:
-                self._judge_window(ledger.open(window, book.start_s))
-
-    def _judge_window(self, closed: Books) -> None:
-        self.windows_closed += 1
-        if not closed.held:
-            self.windows_exceeded += 1
+        """Say, when a window has closed or late counts have tipped one, that its promise was broken."""
+        for books in self.verdicts.judge(self.spec.settings.window, self.controller.state.ledger, now_s=now_s):
             logger.error(
                 "%s: a budget window closed with %.3f error-requests of %.3f that were granted (mean error %.4f %%)",
                 self.spec.key,
-                closed.error_requests,
-                closed.granted + closed.carried,
-                100 * closed.mean_error,
+                books.error_requests,
+                books.granted + books.carried,
+                100 * books.mean_error,
             )
 
     def window(self, now_s: float) -> tuple[float, float]:

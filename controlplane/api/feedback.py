@@ -11,6 +11,7 @@ from controlplane.api.problems import ProblemError
 from controlplane.api.requests import FeedbackBody
 from controlplane.config.service import MOST_J_PER_REQUEST
 from controlplane.host import EngineHost
+from controlplane.senders import MOST_SENDERS
 from controlplane.session import ServiceSession
 from controlplane.views.service import budget_view
 
@@ -26,16 +27,19 @@ async def enter(host: Host, session: Session, told: FeedbackBody) -> models.Ente
     refuse_when_behind(host)
     key = session.spec.key
     since_s, until_s = _span(host, session, told)
-    fresh = session.receipts.is_new(told.sender, told.sequence)
-    if fresh:
+    place = session.senders.place(told.sender, told.sequence)
+    if place == "behind":
+        raise ProblemError(409, "sequence: a higher number was entered from this sender; numbers go upwards")
+    if not session.senders.has_room(told.sender, now_s=host.clock.now_s()):
+        raise ProblemError(409, f"sender: {MOST_SENDERS} others send counts of this service already")
+    if place == "next":
         loads = _loads(session, told)
-        host.engine.enter(key, loads, since_s=since_s, until_s=until_s, sender=told.sender)
-        session.receipts.enter(told.sender, told.sequence)
+        host.engine.enter(key, loads, since_s=since_s, until_s=until_s, sender=told.sender, number=told.sequence)
     else:
         host.engine.save(key)  # it may have been entered and not yet be on the disk
     with refusals():
         await host.engine.writer.saved(key)
-    return models.Entered(entered=fresh, budget=models.Budget(**budget_view(session, host.clock.now_s())))
+    return models.Entered(entered=place == "next", budget=models.Budget(**budget_view(session, host.clock.now_s())))
 
 
 def refuse_where_proxies_report(host: EngineHost) -> None:

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, NonNegativeFloat
 
 from controlplane.config.fields import Seconds
 from controlplane.config.promise import Moment
-from controlplane.receipts import LONGEST_SENDER
+from controlplane.senders import LONGEST_SENDER
 from controlplane.steering import LONGEST_REASON
 from scheduler import TOTAL_WEIGHT
 

@@ -17,6 +17,7 @@ from controlplane.carbon.errors import PermanentSourceError
 
 MAX_BYTES = 4096
 _HIDDEN = "***"
+_LONGEST_TEXT = 16_384
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
 
 
@@ -31,13 +32,20 @@ class Credential:
     def hide(self, text: str) -> str:
         """Return `text` without the secrets, however they are written in it.
 
-        As they are, percent-encoded or in base64 they are replaced; if any can still be read out of it, nothing is
-        left of the text. It must not have been cut: half a secret is not recognised.
+        As they are, percent-encoded or in base64 they are replaced; if any can still be read out of it, or if it is
+        too long to look through, nothing is left of the text. It must not have been cut: half a secret is not
+        recognised.
         """
+        if len(text) > _LONGEST_TEXT:
+            return _HIDDEN
         for form in sorted(_forms(self.secrets), key=len, reverse=True):
             text = text.replace(form, _HIDDEN)
-        readings = (unquote(text), unquote_plus(text), html.unescape(text), _unescaped(text))
-        return _HIDDEN if any(secret in reading for secret in self.secrets for reading in readings) else text
+        readings = {text}
+        for _ in range(_LAYERS):
+            readings = {read(reading) for reading in readings for read in _READERS}
+            if any(secret in reading for secret in self.secrets for reading in readings):
+                return _HIDDEN
+        return text
 
     @classmethod
     def token(cls, value: str, *, header: str) -> Credential:
@@ -72,6 +80,10 @@ def _forms(secrets: tuple[str, ...]) -> set[str]:
 def _unescaped(text: str) -> str:
     """What a text says to whom a backslash escapes what follows it, as in JSON."""
     return _ESCAPED.sub(lambda found: found[3] or chr(int(found[1] or found[2], 16)), text)
+
+
+_READERS = (unquote, unquote_plus, html.unescape, _unescaped)
+_LAYERS = 2  # one document in another is usual, and each layer more is four times the work
 
 
 class Secret(Protocol):

@@ -41,7 +41,7 @@ def _bears_it(section: Carbon) -> bool:
     if address is None:
         return True
     try:
-        # What nobody on the way can read goes no way: plain http with a secret is for this machine alone.
+        # Plain http is let through with a secret on this machine alone.
         base_url(str(URL(address).with_scheme("http")), secret=True)
     except ValueError:
         return False

@@ -21,7 +21,7 @@ from controlplane.intent import RoutingIntent
 from controlplane.local.envoy import EnvoyFiles, EnvoyProcess, find_left_over
 from controlplane.planned import endpoint
 from controlplane.publishers.envoy import Bootstrap, Gateway, endpoint_cluster, envoy_snapshot
-from controlplane.session import ServiceSpec
+from controlplane.spec import ServiceSpec
 from controlplane.statedir import StartError, exclusive, make
 from controlplane.tasks import single_failures_bare
 from xds import LoadReport, SnapshotCache, SyncRegistry, TypeStatus, TypeUrl, XdsServer

@@ -128,8 +128,8 @@ def tell_promises(told: Exposition, sessions: Iterable[ServiceSession], now_s: f
     exceeded = told.rows("windows_exceeded_total", *_SERVICE)
     for session in sessions:
         service, books = labels(session), session.books(now_s)
-        closed.add(service, session.windows_closed)
-        exceeded.add(service, session.windows_exceeded)
+        closed.add(service, session.verdicts.closed)
+        exceeded.add(service, session.verdicts.exceeded)
         promised.add(service, session.spec.settings.max_error)
         credit.add(service, books.credit)
         if books.requests:

@@ -94,8 +94,8 @@ def budget_view(session: ServiceSession, now_s: float) -> dict[str, Any]:
         "max_error": settings.max_error,
         **_books(session.books(now_s)),
         "previous_window": None if previous is None else _books(previous),
-        "windows_closed": session.windows_closed,
-        "windows_exceeded": session.windows_exceeded,
+        "windows_closed": session.verdicts.closed,
+        "windows_exceeded": session.verdicts.exceeded,
     }
 
 

@@ -232,10 +232,10 @@ class Senders(World):
     def _enter(self, sender: str, number: int, durable: bool) -> None:
         """As the route does it; `durable` is whether the process lived long enough to answer."""
         session, now_s = self.session, self.clock.now_s()
-        if session.receipts.is_new(sender, number):
+        if session.senders.place(sender, number) == "next":
             loads = {"fast": FlavourLoad(served=number)}
-            self.engine.enter(session.spec.key, loads, since_s=now_s - 1.0, until_s=now_s, sender=sender)
-            session.receipts.enter(sender, number)
+            key = session.spec.key
+            self.engine.enter(key, loads, since_s=now_s - 1.0, until_s=now_s, sender=sender, number=number)
         else:
             self.engine.save(session.spec.key)
         if durable:

@@ -53,6 +53,8 @@ class FakeSource:
 
     name = "fake"
     zone = "Z"
+    kind = "average"
+    basis = "generation"
 
     def __init__(self, *outcomes: CarbonSeries | BaseException, poll_s: float = 1800.0) -> None:
         self.outcomes = list(outcomes)

@@ -1,12 +1,15 @@
 """Credentials are read when needed, checked, and never shown."""
 
+import base64
+import json
 import os
+from urllib.parse import quote, quote_plus
 
 import pytest
 
 from controlplane.carbon import PermanentSourceError, SecretFile, SecretVariable
 from controlplane.carbon.credentials import MAX_BYTES, Credential, sendable
-from controlplane.carbon.http import JsonClient
+from controlplane.carbon.http import JsonClient, error_message
 from controlplane.urls import base_url
 from tests.carbon.carbon_fakes import answer
 
@@ -87,6 +90,73 @@ def test_a_credential_shows_nothing_of_itself():
         assert credential.hide(f"a s3cret {credential.value}").count("s3cret") == 0
 
 
+TOKEN = 'abc/d"e+f=='
+PASSWORD = "pä ss/w\\d&"
+
+
+def in_base64(text):
+    return base64.b64encode(text.encode()).decode()
+
+
+def in_escapes(text):
+    return "".join(f"\\u{ord(letter):04x}" for letter in text)
+
+
+WRITTEN = {
+    "as it is": lambda secret: secret,
+    "percent-encoded": lambda secret: quote(secret, safe=""),
+    "percent-encoded in part": quote,
+    "percent-encoded, small letters": lambda secret: "".join(f"%{octet:02x}" for octet in secret.encode()),
+    "of a form": quote_plus,
+    "in base64": in_base64,
+    "in base64 for URLs": lambda secret: base64.urlsafe_b64encode(secret.encode()).decode().rstrip("="),
+    "in base64, percent-encoded": lambda secret: quote(in_base64(secret)),
+    "as JSON in JSON": json.dumps,
+    "as HTML": lambda secret: "".join(f"&#{ord(letter)};" for letter in secret),
+}
+BODIES = {
+    "plainly": lambda words: json.dumps({"message": words}, ensure_ascii=False),
+    "with escaped slashes": lambda words: json.dumps({"detail": words}).replace("/", "\\/"),
+    "with every letter escaped": lambda words: f'{{"title": "{in_escapes(words)}"}}',
+    "in an envelope": lambda words: json.dumps({"error": {"code": 400, "message": [words]}}),
+    "as an error of its own": lambda words: json.dumps({"error": words}),
+}
+
+
+@pytest.mark.parametrize("body", BODIES)
+@pytest.mark.parametrize("written", WRITTEN)
+def test_a_secret_is_hidden_however_a_refusal_writes_it(written, body):
+    for credential, secrets in (
+        (Credential.token(TOKEN, header="auth-token"), [TOKEN]),
+        (Credential.basic("ada", PASSWORD), [PASSWORD, f"ada:{PASSWORD}", in_base64(f"ada:{PASSWORD}")]),
+    ):
+        for secret in secrets:
+            told = WRITTEN[written](secret)
+            shown = error_message(BODIES[body](f"bad token {told} given").encode(), credential=credential)
+            assert "***" in shown
+            assert told not in shown
+            assert secret.encode("unicode_escape").decode() not in shown
+
+
+def test_a_refusal_that_is_cut_shows_no_half_of_a_secret():
+    secret = "s3cret" * 20
+    for before in range(60, 200, 7):
+        body = json.dumps({"message": "x" * before + secret}).encode()
+        assert "s3" not in error_message(body, credential=Credential.token(secret, header="auth-token"))
+
+
+def test_a_text_too_long_to_look_through_is_not_shown():
+    credential = Credential.token("s3cret", header="auth-token")
+    assert credential.hide("a" * 100_000) == "***"
+
+
+def test_a_refusal_without_a_secret_is_told_as_it_is():
+    credential = Credential.token(TOKEN, header="auth-token")
+    for words in ("100% of a\\b & c", "zone=DE%2FX not found", "plan &lt;free&gt;"):
+        shown = error_message(json.dumps({"message": words}).encode(), credential=credential)
+        assert shown == words.encode("unicode_escape").decode()
+
+
 @pytest.mark.parametrize("text", ["", "a\n", "a\r\nX: y", "\x00", "é", "a" * 5000])
 def test_what_would_break_a_header_is_not_sent(text):
     assert not sendable(text)
@@ -102,11 +172,15 @@ async def test_what_a_server_does_with_a_credential_does_not_show_it(provider):
         answer(status=302, headers=[("Location", "http://example.org/s3cret")]),
         b"s3cret\r\n\r\n",
         b"HTTP/1.1 200 OK\r\nContent-Length: s3cret\r\n\r\n",
+        answer(b'{"message": "not s3\\u0063ret"}', status=400),
+        answer(status=302, headers=[("Location", "http://example.org/%733cret")]),
+        answer(b"{}", headers=[("Content-Encoding", "s3cret")]),
+        answer(b"{").replace(b"application/json", b"s3cret/s3cret"),
     ):
         provider.respond_to = lambda request, reply=reply: reply
         with pytest.raises(Exception, match="x: ") as caught:
             await client.get("/", credential=credential)
-        assert "s3cret" not in str(caught.value)
+        assert "3cret" not in str(caught.value)
         assert caught.value.__cause__ is None
         assert caught.value.__context__ is None
     await client.aclose()

@@ -1,11 +1,22 @@
 """The feed: state transitions, polite rate, retries, and that no source can bring it down."""
 
 import asyncio
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
-from controlplane.carbon import CarbonFeed, CarbonSourceError, PermanentSourceError, TemporarySourceError
+from controlplane.carbon import (
+    CarbonFeed,
+    CarbonSeries,
+    CarbonSourceError,
+    IssueArchive,
+    PermanentSourceError,
+    TemporarySourceError,
+    ZoneMemory,
+)
 from controlplane.carbon.feed import ATTEMPTS
+from scheduler import CarbonHistory
 from tests.carbon.carbon_fakes import START_S, FakeClock, FakeSource, series
 
 HOUR_S = 3600.0
@@ -128,6 +139,54 @@ async def test_a_defect_in_a_source_is_an_error_like_any_other(clock):
     feed = CarbonFeed(FakeSource(KeyError("intensity")), clock=clock)
     await feed.refresh()
     assert feed.status(clock.now_s()).last_error == "fake: unexpected KeyError: 'intensity'"
+
+
+class Defective(IssueArchive, ZoneMemory):
+    """Keeps nothing: what it is asked to do ends in an error that nobody foresaw."""
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+    def load(self) -> CarbonHistory:
+        return CarbonHistory()
+
+    def save(self, history: CarbonHistory) -> None:
+        raise self.error
+
+    def record(self, series: CarbonSeries, *, variant: str = "") -> None:
+        raise self.error
+
+
+@pytest.mark.parametrize("place", ["memory", "archive"])
+async def test_what_cannot_be_kept_is_a_failure_that_is_seen_and_not_one_of_the_engine(clock, caplog, place):
+    source = FakeSource(known := replace(series(), actual_g_per_kwh=np.full(96, 90.0)))
+    feed = CarbonFeed(source, clock=clock, **{place: Defective(ValueError("no\nroom"))})
+    for fetches in (1, 2):
+        await feed.refresh()
+        status = feed.status(clock.now_s())
+        assert (status.fetches, status.failures, status.state) == (fetches, fetches, "fresh")
+        assert status.last_error == "fake: unexpected ValueError: no\\nroom"
+        assert feed.series is known
+        await feed.refresh()
+        assert len(source.asked_at) == fetches, "a defect of ours is no reason to ask more often"
+        clock.time_s += HOUR_S
+        feed.history = CarbonHistory()
+    assert len(caplog.records) == 1, "said once, with where it came from"
+    assert caplog.records[0].exc_info is not None
+
+
+async def test_a_history_that_refuses_a_series_does_not_end_the_feed(clock, monkeypatch):
+    def refuse(*_: object, **__: object) -> CarbonHistory:
+        raise ValueError("no number")
+
+    feed = CarbonFeed(FakeSource(series()), clock=clock)
+    with monkeypatch.context() as defective:
+        defective.setattr("controlplane.carbon.feed.observed", refuse)
+        await feed.refresh()
+    assert feed.status(clock.now_s()).last_error == "fake: unexpected ValueError: no number"
+    clock.time_s += HOUR_S
+    await feed.refresh()
+    assert feed.status(clock.now_s()).last_error is None
 
 
 async def test_a_source_that_never_answers_is_given_up(clock):

@@ -14,9 +14,10 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 
 from controlplane.carbon import CarbonFeed, CarbonSeries, PermanentSourceError
-from controlplane.engine import Engine, Planned
+from controlplane.engine import Engine
 from controlplane.intent import Endpoint, FlavourTarget, RoutingIntent, Topology
-from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.session import ServiceSession
+from controlplane.spec import Planned, ServiceSpec
 from controlplane.store import FileStore
 from scheduler import BudgetWindow, ControllerSettings, Flavour
 from xds import ClusterLoad, LoadReport
@@ -99,6 +100,8 @@ class ScriptedSource:
 
     name = "scripted"
     zone = "Z"
+    kind = "average"
+    basis = "test"
     poll_s = 60.0
 
     def __init__(self, outcome: CarbonSeries | None = None) -> None:

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from controlplane.clock import Clock, ScaledClock, SystemClock
 from controlplane.config import Config, ConfigError, load_config
-from controlplane.engine import Planned
 from controlplane.feeds import Feeds
 from controlplane.planned import endpoint, planned_services
+from controlplane.spec import Planned
 from scheduler import BudgetWindow
 from scheduler.constraints import Constraints, DailyBlackout, SpanBlackout
 from tests.controlplane.fakes import steady
@@ -509,3 +509,27 @@ def test_no_content_whatever_ends_in_a_traceback(tmp_path_factory, content):
     with pytest.raises(ConfigError) as failure:
         load_config(path, Config)
     assert all(line.startswith(f"{path}: ") for line in str(failure.value).split("\n"))
+
+
+@pytest.mark.parametrize(
+    ("api", "told"),
+    [
+        ({"listen": "0.0.0.0:9900"}, "set token_file too"),
+        ({"listen": "localhost:9900"}, "literal IP address"),
+        ({"requests_per_second": 0}, "greater than 0"),
+        ({"requests_per_second": "many"}, "valid number"),
+        ({"token": "hunter2"}, "unknown key; did you mean token_file?"),
+        ({"tls": {"cert": "cert.pem"}}, "api.tls.key: is missing"),
+    ],
+    ids=str,
+)
+def test_mistakes_about_who_may_ask_are_told(tmp_path, api, told):
+    content = yaml.safe_dump({**VALID, "api": api})
+    assert [line for line in mistakes(tmp_path, content) if told in line]
+
+
+@pytest.mark.parametrize("moment", ["yesterday", "2026-13-01T00:00Z", "2026-02-29", 7, None, ["2026-01-01"]], ids=str)
+def test_what_is_no_moment_is_told_the_form(tmp_path, moment):
+    rehearsal = {"start": moment, "speed": 2}
+    content = yaml.safe_dump({**VALID, "rehearsal": rehearsal})
+    assert [line for line in mistakes(tmp_path, content) if "must be a moment such as" in line]

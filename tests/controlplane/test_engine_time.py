@@ -15,8 +15,8 @@ import pytest
 from controlplane import engine as engine_module
 from controlplane.accounting import FlavourLoad
 from controlplane.carbon import CarbonFeed, ZoneMemory
-from controlplane.engine import Planned
 from controlplane.session import ServiceSession
+from controlplane.spec import Planned
 from controlplane.steering import Override, Pause, Steering
 from controlplane.store import FileStore, StoreError
 from tests.controlplane.fakes import (
@@ -315,17 +315,21 @@ async def test_the_past_of_a_grid_is_shared_saved_once_and_there_after_a_restart
 async def test_a_second_engine_goes_on_with_what_people_imposed_and_senders_sent(world):
     world.configure(service_spec())
     world.engine.steer(KEY, Steering(pause=Pause(reason="audit")))
-    world.session.receipts.enter("gateway", 7)
+    world.session.senders.enter("gateway", 7, until_s=START_S, now_s=START_S)
     enter(world, 100)
     world.restart()
     world.configure(service_spec())
     assert world.session.steering.pause == Pause(reason="audit")
-    assert not world.session.receipts.is_new("gateway", 7)
+    assert world.session.senders.place("gateway", 7) == "repeated"
     assert entered(world) == 100
 
 
-@pytest.mark.parametrize("spoil", [{"steering": {"override": 7}}, {"receipts": [1]}, {"receipts": {"a": -1}}], ids=str)
-async def test_books_with_broken_steering_or_receipts_are_set_aside(world, spoil, caplog):
+@pytest.mark.parametrize(
+    "spoil",
+    [{"steering": {"override": 7}}, {"senders": [1]}, {"senders": {"a": [-1, 0.0]}}, {"verdicts": {"closed": 1}}],
+    ids=str,
+)
+async def test_books_with_broken_steering_senders_or_verdicts_are_set_aside(world, spoil, caplog):
     world.configure(service_spec())
     world.engine.save(KEY)
     world.engine.writer.flush()
@@ -337,19 +341,12 @@ async def test_books_with_broken_steering_or_receipts_are_set_aside(world, spoil
     assert next(iter(spoil)) in caplog.text
 
 
-async def test_senders_are_waited_for_while_they_are_heard_of_and_no_more_than_can_be_remembered(world):
+async def test_a_changed_service_goes_on_with_its_senders(world):
     world.configure(service_spec())
-    session, now_s = world.session, world.clock.now_s()
-    assert session.heard("a", until_s=now_s, now_s=now_s) == now_s
-    assert session.heard("b", until_s=now_s + 60, now_s=now_s + 60) == now_s
-    assert session.heard("b", until_s=now_s - 600, now_s=now_s + 60) == now_s
-    assert session.counted_from("b", until_s=now_s + 70) == now_s + 60
-    assert session.heard("b", until_s=now_s + 1000, now_s=now_s + 1000) == now_s + 1000
-    for number in range(1000):
-        session.heard(f"sender-{number}", until_s=now_s + 1000, now_s=now_s + 1000)
-    assert len(session._heard) == 256
-    changed = session.with_spec(replace(session.spec, valid_for_s=5.0), session.feed)
-    assert changed.counted_from("sender-999", until_s=now_s + 2000) == now_s + 1000
+    now_s = world.clock.now_s()
+    world.session.senders.enter("gateway", 1, until_s=now_s, now_s=now_s)
+    changed = world.session.with_spec(replace(world.session.spec, valid_for_s=5.0), world.session.feed)
+    assert changed.counted_from("gateway", until_s=now_s + 2000) == now_s
 
 
 @pytest.fixture(autouse=True)

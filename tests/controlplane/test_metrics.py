@@ -36,7 +36,9 @@ needs_promtool = pytest.mark.skipif(
 
 @pytest.fixture
 def world(tmp_path) -> World:
-    return World(tmp_path / "state")
+    world = World(tmp_path / "state")
+    world.source.kind, world.source.basis = "average", "test"
+    return world
 
 
 @pytest.fixture

@@ -19,7 +19,7 @@ from xds import ClusterLoad, ProxyStatus, SnapshotCache, TypeStatus, TypeUrl, Xd
 
 ENERGY = "named_metrics.energy_j"
 SHOP = {"namespace": "default", "service": "shop"}
-FEED = {"source": "scripted", "zone": "Z"}
+FEED = {"source": "scripted", "zone": "Z", "kind": "average", "basis": "test", "variant": ""}
 
 
 def quiet():
@@ -29,7 +29,9 @@ def quiet():
 
 @pytest.fixture
 def world(tmp_path) -> World:
-    return World(tmp_path / "state")
+    world = World(tmp_path / "state")
+    world.source.kind, world.source.basis = "average", "test"
+    return world
 
 
 @pytest.fixture

@@ -21,7 +21,7 @@ from controlplane import feedback as feedback_module
 from controlplane.accounting import Account
 from controlplane.carbon import CarbonFeed
 from controlplane.demand import DemandForecast
-from controlplane.engine import Planned
+from controlplane.spec import Planned
 from controlplane.views import service_view
 from scheduler import BudgetWindow
 from tests.controlplane.fakes import (
@@ -569,7 +569,7 @@ async def test_a_reload_keeps_what_was_counted(world):
         world.engine.tick()
         answer(world, 100, seconds=3600.0)
     world.engine.tick()
-    closed = world.session.windows_closed
+    closed = world.session.verdicts.closed
     assert closed > 0
     world.configure(service_spec(window_s=3600.0, max_error=0.05))
-    assert world.session.windows_closed == closed
+    assert world.session.verdicts.closed == closed

@@ -43,8 +43,9 @@ async def uninterrupted_day(folder: Path) -> dict[str, dict[str, Any]]:
 
 def differences(ours: dict[str, Any], theirs: dict[str, Any]) -> Iterator[str]:
     """What the books of one service do not agree on, in words; nothing if they are the same to the count."""
-    if ours["receipts"] != theirs["receipts"]:
-        yield f"receipts: {ours['receipts']} and {theirs['receipts']}"
+    numbers = [{name: number for name, (number, _) in each["senders"].items()} for each in (ours, theirs)]
+    if numbers[0] != numbers[1]:
+        yield f"senders: {numbers[0]} and {numbers[1]}"
     for title, read in (("ledger", _booked), ("slots", _by_slot), ("account", _accounted)):
         one, other = read(ours), read(theirs)
         # Slots are forgotten by the clock, which stands still in one of the two.

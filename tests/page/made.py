@@ -15,9 +15,9 @@ from controlplane.api.app import create_app
 from controlplane.api.token import BearerToken
 from controlplane.carbon import CarbonFeed
 from controlplane.config import EngineConfig
-from controlplane.engine import Planned
 from controlplane.host import EngineHost, NoDataPlane
-from controlplane.session import ServiceSession, ServiceSpec
+from controlplane.session import ServiceSession
+from controlplane.spec import Planned, ServiceSpec
 from controlplane.web import serving
 from scheduler import Flavour
 from tests.controlplane.fakes import START_S, ManualClock, ScriptedSource, carbon_series, service_spec

@@ -60,7 +60,10 @@ class Feedback(BaseModel):
 
     model_config = ConfigDict(extra="ignore", allow_inf_nan=False)
 
-    flavour_counts: Annotated[dict[Annotated[str, Field(max_length=253)], Count], Field(max_length=100)]
+    flavour_counts: Annotated[
+        dict[Annotated[str, Field(max_length=253)], Count],
+        Field(max_length=100, examples=[{"precision-100": 60, "precision-30": 40}]),
+    ]
     total_requests: Count | None = None
     window_seconds: Annotated[float, Field(gt=0, le=86_400)] = 15.0
 
