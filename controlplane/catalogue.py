@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from pydantic import Field
@@ -41,6 +41,9 @@ class Catalogue:
 
     def __contains__(self, key: str) -> bool:
         return key in self._requests
+
+    def __iter__(self) -> Iterator[ServiceRequest]:
+        return iter(self._requests.values())
 
     def __len__(self) -> int:
         return len(self._requests)
@@ -86,7 +89,8 @@ class Catalogue:
         """
         if doubled := sorted(self._requests.keys() & set(taken)):
             raise ConfigError(
-                f"made over the API already: {', '.join(doubled)}; delete them there, or rename them here"
+                f"made over the API already: {', '.join(doubled)}; rename them in the file, delete them over the API "
+                "while it runs, or take them out of catalogue/services.json in the state_dir"
             )
         return [resolved(key, request, sources) for key, request in self._requests.items()]
 

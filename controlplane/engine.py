@@ -19,7 +19,7 @@ from controlplane.feedback import Feedback, Target
 from controlplane.intent import RoutingIntent
 from controlplane.metrics.instruments import Instruments
 from controlplane.pulse import Pulse
-from controlplane.session import ServiceSession
+from controlplane.session import Incomplete, ServiceSession
 from controlplane.spec import Planned, ServiceSpec
 from controlplane.steering import Steering
 from controlplane.store import StateStore, StateWriter
@@ -292,10 +292,15 @@ class Engine:
         key = planned.spec.key
         state = self.writer.load(key)
         try:
-            return ServiceSession.begin(planned.spec, planned.feed, state)
+            session = ServiceSession.begin(planned.spec, planned.feed, state)
         except ValueError as error:
             self._store.set_aside(key, str(error))
-            return ServiceSession.begin(planned.spec, planned.feed)
+            session = ServiceSession.begin(planned.spec, planned.feed)
+        if (reason := self._store.aside.pop(key, None)) is not None:
+            window, now_s = planned.spec.settings.window, self.clock.now_s()
+            ends_s = now_s + window.length_s if window.kind == "rolling" else window.of(now_s)[1]
+            session.incomplete = Incomplete(f"the books could not be used and begin afresh ({reason})", ends_s)
+        return session
 
     def _install(self, key: str, session: ServiceSession) -> bool:
         running = self.sessions.get(key)
@@ -320,6 +325,7 @@ class Engine:
     def _decide(self, session: ServiceSession, *, now_s: float, next_s: float) -> None:
         with self._instruments.deciding():
             session.decide(now_s=now_s, next_s=next_s)
+        session.save_failure = self.writer.failing.get(session.spec.key)
         if session.take_settled():  # an idle service has no report that would have it saved
             self._save(session)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 from pathlib import Path
 from weakref import WeakValueDictionary
@@ -54,6 +55,7 @@ class Feeds:
         self._archive = archive
         self._observed = observed
         self._feeds: dict[Carbon, CarbonFeed] = {}
+        self._closing: set[asyncio.Task[None]] = set()
         self._memories: WeakValueDictionary[Identity, ZoneMemory] = WeakValueDictionary()
 
     def get(self, section: Carbon) -> CarbonFeed:
@@ -81,12 +83,19 @@ class Feeds:
         """A recorded file was issued long ago; only what comes from a provider is worth keeping."""
         return None if isinstance(section, FileCarbon) else self._archive
 
-    async def keep_only(self, sections: set[Carbon]) -> None:
-        """Close the feeds nobody names any more."""
+    def keep_only(self, sections: set[Carbon]) -> None:
+        """Close the feeds nobody names any more, in the background: one may hang in a fetch."""
         # None may be found again, and used, while another is waited for.
         unused = [self._feeds.pop(section) for section in self._feeds.keys() - sections]
         for feed in unused:
-            await feed.aclose()
+            closing = asyncio.create_task(feed.aclose())
+            self._closing.add(closing)
+            closing.add_done_callback(self._closing.discard)
+
+    async def aclose(self) -> None:
+        """Close all, and wait for it."""
+        self.keep_only(set())
+        await asyncio.gather(*self._closing, return_exceptions=True)
 
 
 def variant_of(section: Carbon) -> str:

@@ -148,7 +148,7 @@ class EngineHost:
                     finally:
                         engine.cancel()
         finally:
-            await self._feeds.keep_only(set())
+            await self._feeds.aclose()
 
     def counters(self) -> dict[str, int]:
         """Counters of what surrounds the engine, by name."""
@@ -171,7 +171,7 @@ class EngineHost:
         except StoreError as error:
             raise ConfigError(str(error)) from error
         self.config = config
-        await self._feeds.keep_only({service.carbon for service in services})
+        self._close_unused()
         logger.info("configuration reloaded: %d service(s)", len(planned))
 
     def put_service(self, key: str, raw: dict[str, Any]) -> Put:
@@ -193,6 +193,7 @@ class EngineHost:
         planned = planned_service(service, self.config.gateway, self._feeds, clock=self.clock)
         before = self.catalogue.get(key)
         changed = self.engine.put(planned, keep=lambda: self.catalogue.put(key, raw))
+        self._close_unused()
         return "created" if before is None else "changed" if changed else "unchanged"
 
     def delete_service(self, key: str, *, forget: bool) -> None:
@@ -215,10 +216,16 @@ class EngineHost:
             self.engine.save(key)
             raise
         self.engine.drop(key, forget=forget)
+        self._close_unused()
 
     def of_file(self, key: str) -> bool:
         """Whether the service stands in the configuration file."""
         return any(service.key == key for service in self.config.services)
+
+    def _close_unused(self) -> None:
+        named = {service.carbon for service in self.config.services}
+        made = (self.config.sources.get(request.carbon) for request in self.catalogue)
+        self._feeds.keep_only(named | {section for section in made if section is not None})
 
     def _everything(self, config: AnyConfig) -> list[AnyService]:
         ours = list(config.services)

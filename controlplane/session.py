@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -31,6 +32,14 @@ _STATE_VERSION = 1
 _MOST_SUMMARIES = 8
 
 
+@dataclass(frozen=True, slots=True)
+class Incomplete:
+    """Why the books of the windows until `until_s` (Unix seconds) lack what was served before."""
+
+    reason: str
+    until_s: float
+
+
 class ServiceSession:
     """The live side of a `ServiceSpec`: controller, account, and the feed they read."""
 
@@ -45,6 +54,8 @@ class ServiceSession:
         self.senders = Senders()
         self.verdicts = Verdicts()
         self._summaries: dict[tuple[float, float], Summary] = {}
+        self.incomplete: Incomplete | None = None
+        self.save_failure: str | None = None
         self.failures = 0
         self.last_failure: str | None = None
         self._commanded_since_s: float | None = None
@@ -76,12 +87,20 @@ class ServiceSession:
         session = cls(spec, feed, Controller(spec.flavours, spec.settings, remembered), account)
         session.steering = Steering.from_state(state.get("steering"))
         session.senders = Senders.from_state(state.get("senders"))
-        session.verdicts = Verdicts.from_state(state.get("verdicts"), ledger=remembered.ledger)
+        session.verdicts = Verdicts.from_state(
+            state.get("verdicts"), window=spec.settings.window, ledger=remembered.ledger
+        )
+        match state.get("incomplete"):
+            case [str(reason), int() | float() as until_s]:
+                session.incomplete = Incomplete(reason, float(until_s))
         return session
 
     def with_spec(self, spec: ServiceSpec, feed: CarbonFeed) -> ServiceSession:
         """The same service under a changed spec: books and account go on."""
         session = ServiceSession.begin(spec, feed, self.state())
+        if feed.identity != self.feed.identity:
+            # What was served under other figures must not be judged together with what will be.
+            session.account = session.account.regridded(spec.slot_s)
         session.totals |= {name: total for name, total in self.totals.items() if name in session.totals}
         session.tally = self.tally
         session.failures, session.verdicts = self.failures, self.verdicts
@@ -98,6 +117,7 @@ class ServiceSession:
             "steering": self.steering.to_state(),
             "senders": self.senders.to_state(),
             "verdicts": self.verdicts.to_state(),
+            "incomplete": None if self.incomplete is None else [self.incomplete.reason, self.incomplete.until_s],
         }
 
     def observe(

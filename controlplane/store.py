@@ -24,7 +24,12 @@ class StoreError(Exception):
 
 
 class StateStore(Protocol):
-    """Where the state of each service is kept: a file here, an object of the cluster elsewhere."""
+    """Where the state of each service is kept: a file here, an object of the cluster elsewhere.
+
+    `aside` tells of keys whose state was set aside since the start, and why.
+    """
+
+    aside: dict[str, str]
 
     def load(self, key: str) -> State | None:
         """The state saved last, None if there is none or if it was set aside; StoreError if it cannot be read."""
@@ -51,6 +56,7 @@ class FileStore:
     """
 
     def __init__(self, directory: Path) -> None:
+        self.aside: dict[str, str] = {}
         self._directory = directory
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
 
@@ -88,6 +94,7 @@ class FileStore:
             path.rename(kept)
         except OSError as error:
             raise StoreError(f"the unusable state {path} cannot be set aside: {error.strerror}") from error
+        self.aside[key] = f"kept as {kept.name}: {reason}"
 
     def save(self, key: str, state: State) -> None:
         """Replace the state of `key`; blocks for the disk.
@@ -124,7 +131,7 @@ class StateWriter:
     """Saves what is marked as changed, one service at a time, always in its newest state.
 
     A slow disk therefore delays neither proxies nor decisions, and what changed while it was being written is
-    written again. `on_written` is called after each, from any thread.
+    written again. `on_written` is called after each, from any thread. `failing` tells of keys whose last write failed.
     """
 
     def __init__(self, store: StateStore, *, on_written: Callable[[], None] = lambda: None) -> None:
@@ -139,6 +146,7 @@ class StateWriter:
         self._waiting: dict[str, list[asyncio.Future[None]]] = {}
         self._told_next: list[asyncio.Future[None]] = []
         self.failures = 0
+        self.failing: dict[str, str] = {}
 
     @property
     def waiting(self) -> int:
@@ -223,9 +231,11 @@ class StateWriter:
                 if number > self._saved.get(key, 0):
                     self._store.save(key, state)
                     self._saved[key] = number
+                    self.failing.pop(key, None)
                     self._on_written()
         except (OSError, ValueError) as error:
             self.failures += 1
+            self.failing[key] = str(error)
             logger.error("cannot save the state of %s: %s; a restart now would forget what was served", key, error)  # noqa: TRY400
             return error if isinstance(error, OSError) else OSError(errno.EINVAL, str(error))
         return None

@@ -13,7 +13,7 @@ import uvicorn
 from starlette.types import ASGIApp
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-_FIRST_WORD_S = 10.0
+_HEAD_S = 10.0
 _MOST_CONNECTIONS = 2_000
 
 
@@ -26,12 +26,38 @@ class _Server(uvicorn.Server):
 
 
 class PromptProtocol(H11Protocol):
-    """Hangs up on who connects and says nothing, as uvicorn does only between two requests."""
+    """Hangs up on who connects and does not get to the end of a request's head in time, word by word or not at all.
+
+    Uvicorn waits for that for ever, and the connections it may have are soon used up.
+    """
+
+    _overdue: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin to wait for the first request."""
         super().connection_made(transport)
-        self.timeout_keep_alive_task = self.loop.call_later(_FIRST_WORD_S, self.timeout_keep_alive_handler)
+        self._wait()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what was sent; a whole head ends the waiting, what comes after an answer begins it again."""
+        super().data_received(data)
+        if self.cycle is not None and not self.cycle.response_complete:
+            self._hurry_no_more()
+        elif self._overdue is None:
+            self._wait()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop waiting."""
+        self._hurry_no_more()
+        super().connection_lost(exc)
+
+    def _wait(self) -> None:
+        self._overdue = self.loop.call_later(_HEAD_S, self.transport.close)
+
+    def _hurry_no_more(self) -> None:
+        if self._overdue is not None:
+            self._overdue.cancel()
+            self._overdue = None
 
 
 @contextlib.asynccontextmanager

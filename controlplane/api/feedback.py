@@ -24,6 +24,7 @@ router = APIRouter(prefix="/api/v1/services/{namespace}/{service}", tags=["feedb
 @router.post("/feedback", responses={404: {}, 409: {}, 422: {}, 503: {}})
 async def enter(host: Host, session: Session, told: FeedbackBody) -> models.Entered:
     """Enter counts into the books; answered when they are on the disk. What is sent again is entered once."""
+    refuse_where_proxies_report(host)
     refuse_when_behind(host)
     key = session.spec.key
     since_s, until_s = _span(host, session, told)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Awaitable, Callable
 from urllib.parse import urlsplit
@@ -18,6 +19,7 @@ from controlplane.api.token import BearerToken
 from controlplane.metrics import ApiMetrics
 
 MOST_BODY_BYTES = 256 * 1024
+_BODY_S = 10.0
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
 # The reference's GET that makes a service where there is none.
 _MAKING = "/schedule"
@@ -127,12 +129,17 @@ def _length(headers: Headers) -> int:
 
 
 def _bounded(receive: Receive) -> Callable[[], Awaitable[Message]]:
-    """A body sent in chunks says no length before."""
-    taken = 0
+    """A body sent in chunks says no length before, and may be announced and never come."""
+    taken, whole = 0, False
 
     async def receiving() -> Message:
-        nonlocal taken
-        message = await receive()
+        nonlocal taken, whole
+        try:
+            async with asyncio.timeout(None if whole else _BODY_S):
+                message = await receive()
+        except TimeoutError:
+            raise HTTPException(408, "the body did not come in time") from None
+        whole = not message.get("more_body", False)
         taken += len(message.get("body", b""))
         if taken > MOST_BODY_BYTES:
             raise HTTPException(413, f"a body may have {MOST_BODY_BYTES} bytes")

@@ -46,8 +46,14 @@ async def resume(host: Host, session: Session) -> models.ServiceState:
 
 
 async def steer(host: EngineHost, session: ServiceSession, steering: Steering) -> models.ServiceState:
-    """Steer, and answer when it is on the disk."""
-    host.engine.steer(session.spec.key, steering)
+    """Steer, and answer when it is on the disk; what cannot be kept is not in force either."""
+    key, before = session.spec.key, session.steering
+    steered = host.engine.steer(key, steering)
     with refusals():
-        await host.engine.writer.saved(session.spec.key)
-    return models.ServiceState(**service_view(session, host.clock.now_s()))
+        try:
+            await host.engine.writer.saved(key)
+        except OSError:
+            if host.engine.sessions.get(key) is steered and steered.steering is steering:
+                host.engine.steer(key, before)
+            raise
+    return models.ServiceState(**service_view(steered, host.clock.now_s()))

@@ -62,7 +62,8 @@ class EngineCollector(Collector):
         now_s = self._engine.clock.now_s()
         by_key = dict(sorted(self._engine.sessions.items()))
         sessions = list(by_key.values())
-        for tell in (tell_decisions, tell_served, tell_settled, tell_windows):
+        yield partial(tell_decisions, sessions=sessions, now_s=now_s)
+        for tell in (tell_served, tell_settled, tell_windows):
             yield partial(tell, sessions=sessions)
         yield partial(tell_open_windows, looked_at=self._open_windows.look(by_key, now_s))
         yield partial(tell_promises, sessions=sessions, now_s=now_s)

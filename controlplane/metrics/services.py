@@ -19,8 +19,8 @@ _FLAVOUR = (*_SERVICE, "flavour")
 _SCENARIO = (*_SERVICE, "scenario")
 
 
-def tell_decisions(told: Exposition, sessions: Iterable[ServiceSession]) -> None:
-    """What was decided, and how often."""
+def tell_decisions(told: Exposition, sessions: Iterable[ServiceSession], now_s: float) -> None:
+    """What was decided, and how often; weights while they are in force."""
     info = told.rows("service_info", *_SERVICE, "policy", *FEED)
     weights = told.rows("flavour_weight", *_FLAVOUR)
     until = told.rows("schedule_valid_until_timestamp_seconds", *_SERVICE)
@@ -39,7 +39,8 @@ def tell_decisions(told: Exposition, sessions: Iterable[ServiceSession]) -> None
             commanded.add([*service, flavour.name], session.tally.commanded_s.get(flavour.name, 0.0))
         if session.intent is not None:
             until.add(service, session.intent.valid_until_s)
-            for name, weight in session.intent.weights.items():
+            in_force = session.intent.weights if session.intent.valid_until_s > now_s else {}
+            for name, weight in in_force.items():
                 weights.add([*service, name], weight)
         if (decision := session.decision) is not None:
             precision.add(service, 1.0 - decision.expected_error)

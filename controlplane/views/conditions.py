@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from controlplane.carbon import FeedStatus
 from controlplane.session import ServiceSession
+from scheduler import policy_named
 from scheduler.constraints import BUDGET_UNMET, CONDITIONS
 
 _FINDING = "AllFlavoursUseful"
@@ -25,6 +26,10 @@ def conditions_of(session: ServiceSession, now_s: float) -> list[dict[str, str]]
         ),
     ]
     found.append(_budget_condition(session, now_s))
+    if session.save_failure is not None:
+        found.append(_condition("StateSaved", False, "DiskRefuses", f"a restart would forget: {session.save_failure}"))
+    if session.incomplete is not None and now_s < session.incomplete.until_s:
+        found.append(_condition("BooksComplete", False, "SetAside", session.incomplete.reason))
     # Whether the budget is held is a condition of its own.
     unmet = [name for name in decision.reasons.conditions if name != BUDGET_UNMET] if decision is not None else []
     if unmet:
@@ -43,18 +48,26 @@ def trouble_of(session: ServiceSession, now_s: float) -> list[dict[str, str]]:
 
 
 def _budget_condition(session: ServiceSession, now_s: float) -> dict[str, str]:
-    """Over the budget's average so far is the plan's right; over it for good is a broken promise."""
+    """Over the budget's average so far is the plan's right; over it for good is a broken promise.
+
+    It is for good unless something is left to spend on the requests still expected, by a plan that makes up for it.
+    """
     if session.books(now_s).held:
         return _condition("BudgetHeld", True, "WithinBudget", "")
     decision = session.decision
-    if decision is not None and decision.reasons.binding != "infeasible":
-        return _condition(
-            "BudgetHeld",
-            True,
-            "AheadOfBudget",
-            "spent ahead of the average so far; the rest of the window makes up for it",
-        )
-    return _condition("BudgetHeld", False, "OverBudget", "not even full quality would hold the budget of this window")
+    policy = session.spec.settings.policy
+    if decision is None or decision.reasons.binding == "infeasible":
+        text = "not even full quality would hold the budget of this window"
+    elif decision.reasons.binding == "imposed":
+        text = "more was spent than is granted, and a person has imposed the weights: no plan makes up for it"
+    elif not getattr(policy_named(policy), "makes_up", False):
+        text = f"more was spent than is granted, and the policy {policy} does not make up for it"
+    elif decision.reasons.budget_left_error_requests < 0.0:
+        text = "more was spent than all requests still expected in this window could make up for"
+    else:
+        text = "spent ahead of the average so far; the rest of the window makes up for it"
+        return _condition("BudgetHeld", True, "AheadOfBudget", text)
+    return _condition("BudgetHeld", False, "OverBudget", text)
 
 
 def _forecast_message(session: ServiceSession, feed: FeedStatus) -> str:

@@ -15,12 +15,19 @@ from controlplane.views.times import iso
 from xds import ProxyStatus
 
 
-def engine_view(engine: Engine, proxies: Sequence[ProxyStatus]) -> dict[str, Any]:
-    """Everything about every service and proxy, JSON-safe. Shares are fractions, times ISO 8601 in UTC."""
+def engine_view(
+    engine: Engine, proxies: Sequence[ProxyStatus], *, services: list[dict[str, Any]] | None = None
+) -> dict[str, Any]:
+    """Everything about every service and proxy, JSON-safe. Shares are fractions, times ISO 8601 in UTC.
+
+    `services` are their views where somebody has made them already, one by one.
+    """
     now_s = engine.clock.now_s()
+    if services is None:
+        services = [service_view(session, now_s) for _, session in sorted(engine.sessions.items())]
     return {
         "time": iso(now_s),
-        "services": [service_view(session, now_s) for _, session in sorted(engine.sessions.items())],
+        "services": services,
         "proxies": [proxy_status(proxy) for proxy in proxies],
         "feedback": feedback_view(engine),
     }

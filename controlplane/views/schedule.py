@@ -25,10 +25,10 @@ def schedule_view(session: ServiceSession, now_s: float, *, slots: int) -> dict[
         "service": session.spec.topology.service,
         "weights": dict(intent.weights) if live and intent is not None else None,
         "valid_until": iso(intent.valid_until_s) if live and intent is not None else None,
-        "expected_error": None if decision is None else decision.expected_error,
+        "expected_error": decision.expected_error if live and decision is not None else None,
         "why": why(session, now_s),
         "reasons": None if decision is None else decision.to_dict()["reasons"],
-        "slots": [] if decision is None else _planned(session, count=slots),
+        "slots": _planned(session, count=slots) if live and decision is not None else [],
     }
 
 

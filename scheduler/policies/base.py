@@ -66,8 +66,9 @@ class Proposal:
 class Policy(Protocol):
     """One way to decide. Stateless: what it must remember goes through `memory`, which is kept with the ledger.
 
-    A class attribute `honours_constraints = True` says that it heeds `Situation.constraints`; without it a service
-    that has some is refused.
+    A class attribute `makes_up = True` says that it spends less in the rest of a window where more was spent before;
+    without it a budget that is exceeded now counts as broken. `honours_constraints = True` says that it heeds
+    `Situation.constraints`; without it a service that has some is refused.
     """
 
     def propose(self, situation: Situation) -> Proposal:

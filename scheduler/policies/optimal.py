@@ -21,6 +21,7 @@ class Optimal:
     """Plans the rest of the window anew at every decision, with the budget that is left."""
 
     honours_constraints = True
+    makes_up = True
 
     def propose(self, situation: Situation) -> Proposal:
         """Return the plan, its first slot moved towards quality as far as the guard demands."""

@@ -73,7 +73,7 @@ async def test_equal_sections_share_a_feed_and_different_ones_do_not():
     assert feeds.get(section(EM)) is feeds.get(section(EM))
     assert feeds.get(section(EM)) is not feeds.get(section({**EM, "basis": "direct"}))
     assert feeds.get(section(EM)) is not feeds.get(section({**EM, "token_file": "other"}))
-    await feeds.keep_only(set())
+    await feeds.aclose()
 
 
 def test_credential_files_are_found_beside_the_configuration():

@@ -56,7 +56,7 @@ def section(content):
 async def feeds(tmp_path):
     feeds = Feeds(FakeClock(), archive=IssueArchive(tmp_path / "forecasts"), observed=FileStore(tmp_path / "carbon"))
     yield feeds
-    await feeds.keep_only(set())
+    await feeds.aclose()
 
 
 @pytest.mark.parametrize(("content", "name"), PLAIN)
@@ -115,7 +115,7 @@ async def test_sections_that_differ_in_credentials_alone_lose_nothing_of_one_pas
         feed._memory.save(CarbonHistory().observe(START_S + 1800.0 * number, actual=100.0, forecast=None))
     again = Feeds(SystemClock(), observed=FileStore(tmp_path / "carbon"))
     assert [slot[0] for slot in again.get(section(EM)).history.slots] == [START_S, START_S + 1800.0]
-    await again.keep_only(set())
+    await again.aclose()
 
 
 def test_forecasts_recorded_in_several_threads_are_all_kept(tmp_path):

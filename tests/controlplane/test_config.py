@@ -469,9 +469,9 @@ async def test_services_with_the_same_carbon_section_share_a_feed_over_reloads(t
     first, second = planned(config, feeds)
     assert first.feed is second.feed
     assert planned(config, feeds)[0].feed is first.feed
-    await feeds.keep_only(set())
+    await feeds.aclose()
     assert planned(config, feeds)[0].feed is not first.feed
-    await feeds.keep_only(set())
+    await feeds.aclose()
 
 
 @pytest.mark.parametrize(

@@ -84,6 +84,7 @@ async def test_a_reload_changes_what_changed_and_closes_what_nobody_names(tmp_pa
         kept, gone = (host.engine.sessions[f"default/{name}"] for name in ("filed", "second"))
         await host.reload(changed(tmp_path, services=services[:1]))
         assert host.engine.sessions == {"default/filed": kept}
+        await settle()
         assert gone.feed._closed
         assert not kept.feed._closed
     assert kept.feed._closed

@@ -44,7 +44,7 @@ def test_a_restart_judges_what_closed_meanwhile_and_nothing_twice():
     verdicts, ledger = Verdicts(), add(Ledger(), {"fast": 100.0}, until_s=START_S + 600)
     verdicts.judge(HOUR, ledger, now_s=START_S + 3600)
     ledger = add(ledger, {"fast": 100.0}, until_s=START_S + 4200)
-    again = Verdicts.from_state(json.loads(json.dumps(verdicts.to_state())), ledger=ledger)
+    again = Verdicts.from_state(json.loads(json.dumps(verdicts.to_state())), window=HOUR, ledger=ledger)
     assert [books.start_s for books in again.judge(HOUR, ledger, now_s=START_S + 7200)] == [START_S + 3600]
     assert (again.closed, again.exceeded) == (2, 2)
 
@@ -59,8 +59,26 @@ def test_another_window_begins_with_its_own_verdicts_and_keeps_the_counts():
 
 def test_older_books_without_verdicts_are_not_judged_but_for_the_last():
     ledger = add(add(Ledger(), {"fast": 100.0}, until_s=START_S + 600), {"fast": 100.0}, until_s=START_S + 4200)
-    verdicts = Verdicts.from_state(None, ledger=ledger)
+    verdicts = Verdicts.from_state(None, window=HOUR, ledger=ledger)
     assert [books.start_s for books in verdicts.judge(HOUR, ledger, now_s=START_S + 7200)] == [START_S + 3600]
+
+
+def test_a_rolling_promise_is_judged_though_nothing_is_served_any_more():
+    rolling = BudgetWindow(length_s=3600.0, kind="rolling")
+    part_s = 75.0
+    verdicts, ledger = Verdicts(), Ledger()
+    for counts, until_s in (({"best": 1000.0}, START_S + 60), ({"fast": 600.0}, START_S + 1860)):
+        ledger = ledger.add(
+            counts, errors=ERRORS, max_error=0.04, since_s=until_s - 30.0, until_s=until_s, window=rolling
+        )
+        verdicts.counted(until_s - 30.0)
+        assert verdicts.judge(rolling, ledger, now_s=until_s + part_s) == []
+    # The good hour leaves the window while nothing comes in its place.
+    over = []
+    for now_s in range(int(START_S + 2000), int(START_S + 9000), 75):
+        over += verdicts.judge(rolling, ledger, now_s=float(now_s))
+    assert len(over) > 10
+    assert verdicts.exceeded == len(over)
 
 
 @pytest.mark.parametrize(
@@ -69,4 +87,4 @@ def test_older_books_without_verdicts_are_not_judged_but_for_the_last():
 )
 def test_what_are_no_verdicts_is_refused(data):
     with pytest.raises(ValueError, match="verdicts"):
-        Verdicts.from_state(data, ledger=Ledger())
+        Verdicts.from_state(data, window=HOUR, ledger=Ledger())
