@@ -186,11 +186,14 @@ class ServiceSession:
         ends = (None if self.decision is None else self.decision.valid_until_s, self.steering.until_s())
         return min((end for end in ends if end is not None), default=math.inf)
 
-    def counted_from(self, sender: str, *, until_s: float) -> float:
-        """From when on counts of `sender` are new: its last ones, else all that were counted, else nothing before."""
+    def counted_from(self, sender: str, *, until_s: float, reach_s: float) -> float:
+        """From when on counts of `sender` are new, where it does not say: its last ones, else all that were counted.
+
+        Not more than `reach_s` back: who was silent because nothing came has most likely counted what came just now.
+        """
         told_s = self.senders.told_s(sender)
         known_s = self.controller.state.accounted_until_s if told_s is None else told_s
-        return until_s if known_s is None else min(known_s, until_s)
+        return max(until_s - reach_s, min(until_s - reach_s if known_s is None else known_s, until_s))
 
     def _judge(self, now_s: float) -> None:
         """Say, when a window has closed or late counts have tipped one, that its promise was broken."""

@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
 from controlplane.accounting.records import FlavourLoad, SlotRecord, Terms
-from controlplane.accounting.scenarios import scenarios
+from controlplane.accounting.scenarios import credit_elsewhere, scenarios
 from controlplane.accounting.settlement import SETTLE_AFTER_S, Pending, Settled
 from controlplane.accounting.summary import Summary, add_to, served_by_slot, summarise
 from scheduler import BudgetWindow, Flavour, FloatArray
@@ -178,6 +178,8 @@ class Account(BaseModel):
         known = [record for record in records if record.carbon_settled is not None]
         served = served_by_slot(known, terms.flavours)
         carbon = np.array([max(0.0, record.carbon_settled or 0.0) for record in known])
+        unknown = float(served_by_slot(records, terms.flavours).sum() - served.sum())
+        carried += credit_elsewhere(terms.flavours, max_error=terms.max_error, requests=unknown)
         spent = scenarios(terms, served=served, carbon_g_per_kwh=carbon, carried=carried)
         self.settled.windows.add(float(served.sum()), spent)
         for record in records:

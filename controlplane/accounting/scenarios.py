@@ -25,6 +25,16 @@ class Spent:
     embodied_g: float
 
 
+def credit_elsewhere(flavours: Sequence[Flavour], *, max_error: float, requests: float) -> float:
+    """Error-requests that answers in slots without carbon figures leave to the others, at most.
+
+    They count towards the promise, though no grams can be told of them: whoever knew all would have answered them at
+    the least error, and spent what they were granted where it saves grams.
+    """
+    least = min(flavour.error for flavour in flavours)
+    return max(0.0, max_error - least) * requests
+
+
 def scenarios(
     terms: Terms, *, served: FloatArray, carbon_g_per_kwh: FloatArray, carried: float = 0.0
 ) -> dict[Scenario, Spent]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from controlplane.accounting.records import SlotRecord
+from controlplane.accounting.scenarios import credit_elsewhere
 from scheduler import Flavour, FloatArray, counterfactuals, over_budget, served_grams
 
 
@@ -24,6 +25,7 @@ class Summary:
         grams, always_best_g, carbon_blind_mix_g, clairvoyant_g: what was served, and the same requests otherwise.
         requests_without_carbon: answers left out of the grams.
         requests_on_forecast: answers in slots whose actual intensity is not known (yet).
+        requests_left_out: answers of flavours that are no longer listed; they are in no other figure here.
     """
 
     max_error: float
@@ -39,6 +41,7 @@ class Summary:
     served: Mapping[str, float]
     metered_j_per_request: Mapping[str, float]
     carried: float = 0.0
+    requests_left_out: float = 0.0
 
     @property
     def saving_vs_always_best_pct(self) -> float | None:
@@ -52,7 +55,12 @@ class Summary:
 
     @property
     def gap_to_clairvoyant_pct(self) -> float | None:
-        """How much more than the least possible within the budget; None where the budget is (still) exceeded."""
+        """How much more than the least possible within the budget.
+
+        None where the budget is (still) exceeded, or where it cannot be told since answers are left out.
+        """
+        if self.requests_left_out > 0.0:
+            return None
         allowed = self.max_error * self.requests + self.carried
         if self.mean_error is not None and over_budget(self.mean_error * self.requests, allowed):
             return None
@@ -77,10 +85,11 @@ def summarise(
         served=counted,
         carbon_g_per_kwh=intensity,
         max_error=max_error,
-        carried=carried,
+        carried=carried + credit_elsewhere(flavours, max_error=max_error, requests=float(served[~known].sum())),
     )
     actual = np.array([record.carbon_actual is not None for record in records], dtype=bool)
     total = float(served.sum())
+    every = sum(_totals([record.served for record in records]).values())
     errors = np.array([flavour.error for flavour in flavours])
     metered_j = _totals([record.metered_j for record in records])
     metered = _totals([record.metered_requests for record in records])
@@ -88,6 +97,7 @@ def summarise(
         max_error=max_error,
         carried=carried,
         requests=total,
+        requests_left_out=max(0.0, every - total) if every > total * (1.0 + 1e-9) else 0.0,
         failed_attempts=sum(_totals([record.failed for record in records]).values()),
         mean_error=float((served @ errors).sum()) / total if total else None,
         grams=served_grams(flavours, served=counted, carbon_g_per_kwh=intensity),

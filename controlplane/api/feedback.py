@@ -16,6 +16,8 @@ from controlplane.session import ServiceSession
 from controlplane.views.service import budget_view
 
 _LONGEST_S = 86_400.0
+# Real seconds that counts reach back at most, where their sender does not say since when.
+_REACH_S = 900.0
 
 
 router = APIRouter(prefix="/api/v1/services/{namespace}/{service}", tags=["feedback"])
@@ -65,7 +67,7 @@ def _span(host: EngineHost, session: ServiceSession, told: FeedbackBody) -> tupl
     until_s = min(until_s, now_s)
     since_s = told.since
     if since_s is None:
-        since_s = max(session.counted_from(told.sender, until_s=until_s), until_s - _LONGEST_S)
+        since_s = session.counted_from(told.sender, until_s=until_s, reach_s=_REACH_S * host.clock.speed)
     if not until_s - _LONGEST_S <= since_s <= until_s:
         raise ProblemError(422, "since: must be at most a day before until, and not after it")
     return since_s, until_s

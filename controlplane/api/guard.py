@@ -21,9 +21,10 @@ from controlplane.metrics import ApiMetrics
 MOST_BODY_BYTES = 256 * 1024
 _BODY_S = 10.0
 _READING = frozenset({"GET", "HEAD", "OPTIONS"})
-# The reference's GET that makes a service where there is none.
-_MAKING = "/schedule"
-_OPEN = ("/healthz", "/readyz", "/page/")
+# The reference's GET that makes a service where there is none, and the streams of which there are only so many.
+_COSTLY = frozenset({"/schedule", "/api/v1/events"})
+_HEALTH = frozenset({"/healthz", "/readyz"})
+_OPEN = (*_HEALTH, "/page/")
 _LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -76,13 +77,17 @@ class Guard:
             self._metrics.observe(route=template, method=scope["method"], status=status, seconds=seconds)
 
     def _objection(self, scope: Scope) -> ProblemError | None:
-        client = scope.get("client")
-        if not self._limiter.hit(self._rate, client[0] if client else "unknown"):
-            return ProblemError(429, "too many requests; see api.requests_per_second", headers={"Retry-After": "1"})
         headers = Headers(scope=scope)
         if _length(headers) > MOST_BODY_BYTES:
             return ProblemError(413, f"a body may have {MOST_BODY_BYTES} bytes")
-        return self._stranger(scope, headers)
+        if (stranger := self._stranger(scope, headers)) is not None:
+            return (
+                stranger  # before the rate: what is refused anyway must not use up what others of this address may ask
+            )
+        client = scope.get("client")
+        if scope["path"] in _HEALTH or self._limiter.hit(self._rate, client[0] if client else "unknown"):
+            return None
+        return ProblemError(429, "too many requests; see api.requests_per_second", headers={"Retry-After": "1"})
 
     def _stranger(self, scope: Scope, headers: Headers) -> ProblemError | None:
         path: str = scope["path"]
@@ -97,8 +102,8 @@ class Guard:
         host = headers.get("host", "")
         if _name(f"//{host}") not in self._hosts:
             return ProblemError(403, "this address is not ours; ask by the address we listen on")
-        if (scope["method"] not in _READING or path == _MAKING) and _from_elsewhere(headers, host):
-            return ProblemError(403, "a page of another site may not steer services")
+        if (scope["method"] not in _READING or path in _COSTLY) and _from_elsewhere(headers, host):
+            return ProblemError(403, "a page of another site may not steer services, nor listen to us")
         return None
 
 

@@ -111,6 +111,7 @@ class Books(_Answer):
     requests: float
     error_requests: float
     mean_error: float | None
+    granted: Annotated[float, Field(description="Error-requests, by the promise in force when each was served.")]
     carried: float
     credit: float
     held: bool
@@ -180,6 +181,7 @@ class Window(_Answer):
     gap_to_clairvoyant_pct: float | None
     requests_without_carbon: float
     requests_on_forecast: float
+    requests_left_out: Annotated[float, Field(description="Of flavours no longer listed; in no other figure here.")]
     energy_j_per_request_reported: dict[str, float]
 
 

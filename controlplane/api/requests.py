@@ -52,7 +52,7 @@ class FeedbackBody(_Body):
     """What was served, by flavour, in (since, until].
 
     `sequence` numbers what a `sender` sends, upwards: what is sent again because no answer came is entered once.
-    Times are the engine's; without them counts reach from the sender's last ones to now.
+    Times are the engine's; without them counts reach from the sender's last ones, 15 minutes at most, to now.
     """
 
     sender: Annotated[

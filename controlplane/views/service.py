@@ -82,6 +82,7 @@ def summary_view(summary: Summary) -> dict[str, Any]:
         "gap_to_clairvoyant_pct": summary.gap_to_clairvoyant_pct,
         "requests_without_carbon": summary.requests_without_carbon,
         "requests_on_forecast": summary.requests_on_forecast,
+        "requests_left_out": summary.requests_left_out,
         "energy_j_per_request_reported": dict(summary.metered_j_per_request),
     }
 
@@ -106,6 +107,7 @@ def _books(books: Books) -> dict[str, Any]:
         "requests": books.requests,
         "error_requests": books.error_requests,
         "mean_error": books.mean_error if books.requests else None,
+        "granted": books.granted,
         "carried": books.carried,
         "credit": books.credit,
         "held": books.held,

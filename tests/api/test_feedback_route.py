@@ -100,19 +100,26 @@ async def test_counts_that_come_late_belong_to_the_window_they_were_served_in(tm
         assert [sum(slot["served"].values()) for slot in history["slots"]] == pytest.approx([60, 20])
 
 
-async def test_without_times_counts_reach_from_the_senders_last_ones(tmp_path):
+async def test_without_times_counts_reach_from_the_senders_last_ones_but_not_far_back(tmp_path):
+    """Who sent nothing since the night has not served the morning's requests in the night."""
     async with served(tmp_path) as world:
         await made(world)
         await world.call("POST", FEEDBACK, json=told())
-        await world.clock.advance(3600)
-        await world.call("POST", FEEDBACK, json=told(2))  # the hour from the first's end
+        await world.clock.advance(600)
+        await world.call("POST", FEEDBACK, json=told(2))  # the ten minutes from the first's end
         late = told(3, since=iso(START_S + 90), until=iso(START_S + 120))
         await world.call("POST", FEEDBACK, json=late)
-        await world.clock.advance(1800)
-        await world.call("POST", FEEDBACK, json=told(4))  # the half-hour from the second's end
+        await world.clock.advance(3600)
+        await world.call("POST", FEEDBACK, json=told(4))  # the last quarter of the hour
         _, history = await world.call("GET", SHOP + "/history")
-        served_by_slot = [sum(slot["served"].values()) for slot in history["slots"]]
-        assert served_by_slot == pytest.approx([80 + 40 * 29 / 60, 20, 40 * 1 / 60 + 40 * 29 / 30, 40 * 1 / 30])
+        served_by_slot = {slot["start"]: sum(slot["served"].values()) for slot in history["slots"]}
+        before = 3600 - (world.clock.time_s - 900 - START_S)  # seconds of that quarter that lie in the second slot
+        shares = {
+            iso(START_S): 120,
+            iso(START_S + 1800): 40 * before / 900,
+            iso(START_S + 3600): 40 * (1 - before / 900),
+        }
+        assert {start: served_by_slot.get(start, 0) for start in shares} == pytest.approx(shares)
 
 
 class StuckDisk:

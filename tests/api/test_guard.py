@@ -378,15 +378,20 @@ async def test_what_is_not_there_is_a_problem(tmp_path, method, path, status):
 async def test_who_asks_too_often_is_told_to_wait_and_may_ask_again(tmp_path):
     listen = f"127.0.0.1:{free_port()}"
     async with served(tmp_path, api={"listen": listen, "requests_per_second": 5}) as world:
-        answers = await asyncio.gather(*(world.client.get("/healthz") for _ in range(200)))
+        strangers = [world.client.get("/api/v1/sources", headers={"Host": "evil.example"}) for _ in range(200)]
+        assert {answer.status for answer in await asyncio.gather(*strangers)} == {403}
+        assert (await world.call("GET", "/api/v1/sources"))[0] == 200, "who is refused anyway uses up nothing"
+        answers = await asyncio.gather(*(world.client.get("/api/v1/sources") for _ in range(200)))
         statuses = {answer.status for answer in answers}
         refused = [answer for answer in answers if answer.status == 429]
         assert statuses == {200, 429}
         assert {answer.headers["Content-Type"] for answer in refused} == {PROBLEM}
         assert all(int(answer.headers["Retry-After"]) >= 1 for answer in refused)
 
+        assert (await world.call("GET", "/healthz"))[0] == 200, "a probe is always answered"
+
         async def served_again() -> bool:
-            return (await world.call("GET", "/healthz"))[0] == 200
+            return (await world.call("GET", "/api/v1/sources"))[0] == 200
 
         await eventually(served_again)
 
@@ -452,3 +457,30 @@ async def test_a_token_that_cannot_be_used_or_an_address_that_is_taken_is_told_a
 async def test_making_a_host_starts_nothing(tmp_path):
     host = EngineHost(engine_config(tmp_path), NoDataPlane(), clock=ManualClock())
     assert host.engine.generation == 0
+
+
+async def test_a_page_of_another_site_cannot_take_up_the_streams_of_others(tmp_path):
+    async with served(tmp_path) as world:
+        headers = {"Sec-Fetch-Site": "cross-site"}
+        assert (await problem(world, "GET", "/api/v1/events", headers=headers))["status"] == 403
+
+
+async def test_who_connects_and_never_says_a_whole_request_is_hung_up_on(tmp_path, monkeypatch):
+    monkeypatch.setattr("controlplane.web._HEAD_S", 0.2)
+    monkeypatch.setattr("controlplane.api.guard._BODY_S", 0.2)
+    async with served(tmp_path) as world:
+        address, port = world.host.config.api.listen.split(":")
+        for said in (b"", b"G", b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"):
+            reader, writer = await asyncio.open_connection(address, int(port))
+            writer.write(said)
+            async with asyncio.timeout(10):
+                assert await reader.read() == b""
+            writer.close()
+        lines = (f"POST {SHOP}/feedback HTTP/1.1", f"Host: {address}", "Content-Type: application/json")
+        head = "\r\n".join((*lines, "Content-Length: 9", "", ""))
+        await world.call("PUT", SHOP, json=TERMS)
+        reader, writer = await asyncio.open_connection(address, int(port))
+        writer.write(head.encode())
+        async with asyncio.timeout(10):
+            assert b" 408 " in await reader.readline()
+        writer.close()

@@ -288,3 +288,18 @@ def test_old_slots_are_forgotten_and_the_one_that_is_running_is_not():
     account = account_of((1, 0, None, None), (2, 0, None, None), (4, 0, None, None))
     account.forget_before(1.5 * SLOT_S)
     assert sorted(account.slots) == [1, 2]
+
+
+def test_what_was_saved_where_nothing_is_known_of_carbon_may_be_spent_where_it_is():
+    """Else less than the least possible would have been emitted: a promise counts all answers, grams only some."""
+    account = account_of((0.0, 400.0, 100.0, 100.0), (600.0, 0.0, None, None))
+    summary = account.summary(PAIR, max_error=0.08, start_s=0.0, end_s=2 * SLOT_S)
+    assert summary.requests_without_carbon == 600
+    assert summary.mean_error == pytest.approx(0.08)
+    assert summary.gap_to_clairvoyant_pct == pytest.approx(0.0, abs=1e-6)
+
+
+def test_answers_of_flavours_no_longer_listed_are_told_and_no_distance_to_the_bound_is():
+    summary = account_of((500.0, 500.0, 100.0, 100.0)).summary((DEAR,), max_error=0.04, start_s=0.0, end_s=SLOT_S)
+    assert (summary.requests, summary.requests_left_out) == (500, 500)
+    assert summary.gap_to_clairvoyant_pct is None

@@ -142,6 +142,13 @@ function footnotes(books) {
       " requests are left out: nothing is known of the carbon of their time.",
     ]);
   }
+  if (books.requests_left_out > 0) {
+    notes.push([
+      "gone",
+      amount(books.requests_left_out),
+      " more requests were answered by flavours that are no longer listed: they are in no figure here, and no distance to the bound is told.",
+    ]);
+  }
   if (books.failed_attempts > 0) {
     notes.push([
       "failed",
