@@ -71,3 +71,13 @@ def clock_for(rehearsal: Rehearsal | None) -> Clock:
     if rehearsal is None:
         return SystemClock()
     return ScaledClock(start_s=rehearsal.start, speed=rehearsal.speed, began_s=rehearsal.began)
+
+
+async def sleep_unless(called: asyncio.Event, seconds: float, *, clock: Clock) -> None:
+    """Wait for `seconds` of the clock, or until `called` is set."""
+    pause, call = asyncio.ensure_future(clock.sleep(seconds)), asyncio.ensure_future(called.wait())
+    try:
+        await asyncio.wait((pause, call), return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        pause.cancel()
+        call.cancel()

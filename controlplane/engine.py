@@ -14,8 +14,9 @@ from datetime import UTC, datetime
 
 from controlplane.accounting import FlavourLoad
 from controlplane.carbon import CarbonFeed
-from controlplane.clock import Clock
+from controlplane.clock import Clock, sleep_unless
 from controlplane.feedback import Feedback, Target
+from controlplane.freshness import Freshness
 from controlplane.intent import RoutingIntent
 from controlplane.metrics.instruments import Instruments
 from controlplane.pulse import Pulse
@@ -29,7 +30,6 @@ logger = logging.getLogger(__name__)
 
 Publish = Callable[[Sequence[RoutingIntent], str], None]
 ClusterName = Callable[[ServiceSpec, str], str]
-_FEED_CHECK_S = 30.0
 # Real seconds after which a sender of counts is not waited for.
 _SILENT_S = 900.0
 # So long the loop may be held by decisions in one go: whoever asks the API meanwhile waits this much longer.
@@ -77,7 +77,7 @@ class Engine:
         self._due_s = clock.now_s()
         self._pending: set[str] = set()
         self._act_now = asyncio.Event()
-        self._look_at_feeds = asyncio.Event()
+        self._freshness = Freshness(self._feeds_in_use, clock=clock, on_first=self._decide_soon)
 
     def configure(self, planned: Sequence[Planned]) -> None:
         """Serve exactly these services; what is unchanged is left alone, and books outlive every change.
@@ -181,7 +181,7 @@ class Engine:
         """Tick until cancelled; then everything is saved."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.writer.run())
-            tasks.create_task(self._keep_feeds_fresh())
+            tasks.create_task(self._freshness.run())
             try:
                 await self._tick_forever()
             finally:
@@ -204,7 +204,8 @@ class Engine:
                 await self._decide_what_is_due()
                 self._publish_all()
             now_s = self.clock.now_s()
-            await self._sleep(min(self._next_tick_s(now_s), max(self._due_s, now_s)) - now_s, unless=self._act_now)
+            pause_s = min(self._next_tick_s(now_s), max(self._due_s, now_s)) - now_s
+            await sleep_unless(self._act_now, pause_s, clock=self.clock)
 
     async def _decide_what_is_due(self) -> None:
         """Decide for all services when it is time to, else for those that cannot wait; others may run in between."""
@@ -252,33 +253,13 @@ class Engine:
         ends = (session.ends_s for session in self.sessions.values())
         return min((end for end in (*ends, now_s + self._refresh_s) if end > now_s), default=now_s + self._refresh_s)
 
-    async def _keep_feeds_fresh(self) -> None:
-        """Refresh each feed in a task of its own, so that a slow one holds up no other."""
-        refreshing: dict[CarbonFeed, asyncio.Task[None]] = {}
-        async with asyncio.TaskGroup() as tasks:
-            while True:
-                self._look_at_feeds.clear()
-                refreshing = {feed: task for feed, task in refreshing.items() if not task.done()}
-                for feed in {session.feed for session in self.sessions.values()} - refreshing.keys():
-                    refreshing[feed] = tasks.create_task(self._refresh(feed))
-                await self._sleep(_FEED_CHECK_S, unless=self._look_at_feeds)
+    def _feeds_in_use(self) -> set[CarbonFeed]:
+        return {session.feed for session in self.sessions.values()}
 
-    async def _refresh(self, feed: CarbonFeed) -> None:
-        first = feed.series is None
-        await feed.refresh()
-        if first and feed.series is not None:  # a first forecast should not wait for the next refresh
-            self._pending.update(key for key, session in self.sessions.items() if session.feed is feed)
-            self._act_now.set()
-
-    async def _sleep(self, seconds: float, *, unless: asyncio.Event) -> None:
-        """Sleep on the engine's clock, or until the event is set."""
-        pause = asyncio.ensure_future(self.clock.sleep(seconds))
-        called = asyncio.ensure_future(unless.wait())
-        try:
-            await asyncio.wait((pause, called), return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            pause.cancel()
-            called.cancel()
+    def _decide_soon(self, feed: CarbonFeed) -> None:
+        """A first forecast should not wait for the next refresh."""
+        self._pending.update(key for key, session in self.sessions.items() if session.feed is feed)
+        self._act_now.set()
 
     def _session(self, planned: Planned) -> ServiceSession:
         running = self.sessions.get(planned.spec.key)
@@ -312,7 +293,7 @@ class Engine:
         for flavour in session.spec.flavours:
             self._targets[self._cluster_name(session.spec, flavour.name)] = Target(key, flavour.name)
         self._decide_alone(session)
-        self._look_at_feeds.set()
+        self._freshness.look()
         return True
 
     def _decide_alone(self, session: ServiceSession) -> None:
