@@ -60,6 +60,7 @@ class ServiceSession:
         self.last_failure: str | None = None
         self._commanded_since_s: float | None = None
         self._noted: CarbonSeries | None = None
+        self._forget_before_s: float | None = None
         self.totals = {flavour.name: FlavourLoad() for flavour in spec.flavours}
         self.tally = Tally()
         self.terms = Terms(flavours=spec.flavours, max_error=spec.settings.max_error, embodied_g=spec.embodied_g)
@@ -284,7 +285,10 @@ class ServiceSession:
             back_to_back(self.spec.settings.window), self.terms, now_s=now_s, carried=self._carried
         )
         self._to_be_saved |= entered or closed > 0
-        self.account.forget_before(kept_since_s)
+        # Not before a second look: a clock that is days ahead for a moment must not take the open window's slots.
+        if self._forget_before_s is not None:
+            self.account.forget_before(min(kept_since_s, self._forget_before_s))
+        self._forget_before_s = kept_since_s
 
     def _carried(self, window_start_s: float) -> float:
         return self.controller.state.ledger.open(self.spec.settings.window, window_start_s).carried

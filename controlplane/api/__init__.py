@@ -1,6 +1,6 @@
 """The control plane over HTTP: asked, steered, watched."""
 
 from controlplane.api.app import create_app
-from controlplane.api.server import serve_api
+from controlplane.api.server import check_access, serve_api
 
-__all__ = ["create_app", "serve_api"]
+__all__ = ["check_access", "create_app", "serve_api"]

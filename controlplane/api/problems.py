@@ -75,12 +75,23 @@ def problem_response(problem: ProblemError) -> Response:
     return Response(body, status_code=problem.status, media_type=MEDIA_TYPE, headers=dict(problem.headers or {}))
 
 
+_UNROUTED = {
+    "Not Found": "there is no such path; /openapi.json lists those there are",
+    "Method Not Allowed": "this path takes other methods; /openapi.json lists them",
+}
+_WORDS = {
+    "extra_forbidden": "unknown key",
+    "missing": "is missing",
+    "model_attributes_type": "must be a JSON object; send it with Content-Type: application/json",
+}
+
+
 def invalid(error: ValidationError | RequestValidationError) -> ProblemError:
     """What is wrong with what was sent, place by place; values are not repeated, they may be secrets or huge."""
     found = [
         {
             "at": "/".join(str(part)[:100] for part in each["loc"]),
-            "message": each["msg"].removeprefix("Value error, ")[:_LONGEST_MESSAGE],
+            "message": _WORDS.get(each["type"], each["msg"].removeprefix("Value error, "))[:_LONGEST_MESSAGE],
         }
         for each in error.errors()[:_MOST_ERRORS]
     ]
@@ -101,7 +112,8 @@ def tell_problems(app: FastAPI) -> None:
 
     async def http(_: Request, error: Exception) -> Response:
         assert isinstance(error, HTTPException)  # noqa: S101
-        return problem_response(ProblemError(error.status_code, str(error.detail), headers=error.headers))
+        detail = _UNROUTED.get(str(error.detail), str(error.detail))
+        return problem_response(ProblemError(error.status_code, detail, headers=error.headers))
 
     async def unforeseen(request: Request, error: Exception) -> Response:
         logger.error("%s %s failed", request.method, request.url.path, exc_info=error)

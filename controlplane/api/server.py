@@ -11,7 +11,7 @@ from typing import Any
 
 from controlplane.api.app import create_app
 from controlplane.api.token import BearerToken
-from controlplane.config import Tls
+from controlplane.config import Api, Tls
 from controlplane.host import EngineHost
 from controlplane.planned import endpoint
 from controlplane.statedir import StartError
@@ -31,13 +31,12 @@ async def serve_api(host: EngineHost) -> AsyncIterator[None]:
     """
     api = host.config.api
     listen = endpoint(api.listen)
-    token = None if api.token_file is None else BearerToken(api.token_file)
+    token = check_access(api)
     if not api.loopback and api.tls is None:
         logger.warning("the API on %s can be reached from other machines without TLS: set api.tls", listen)
     app = create_app(host, token=token, own_host=listen.address)
     tls: dict[str, Any] = {}
     if api.tls is not None:
-        _check(api.tls)
         tls = {"ssl_certfile": api.tls.cert, "ssl_keyfile": str(api.tls.key)}
     async with contextlib.AsyncExitStack() as stack:
         server = serving(
@@ -56,6 +55,17 @@ async def serve_api(host: EngineHost) -> AsyncIterator[None]:
             yield
         finally:
             host.engine.changes.end()  # or those who listen would hold up the end
+
+
+def check_access(api: Api) -> BearerToken | None:
+    """The token that opens the API, None where it needs none.
+
+    Raises:
+        StartError: the token, the certificate or its key cannot be used.
+    """
+    if api.tls is not None:
+        _check(api.tls)
+    return None if api.token_file is None else BearerToken(api.token_file)
 
 
 def _check(tls: Tls) -> None:

@@ -42,7 +42,7 @@ class IssueArchive:
         """
         path = self._directory / f"{safe_name(Identity.of(series, variant).name('-'))}.csv"
         first = max(0, math.floor((series.issued_at_s - series.start_s) / series.slot_s))
-        foreseen = series.forecast_g_per_kwh[first:]
+        foreseen = series.newly_foreseen()[first:]
         if foreseen.size < 2 or not np.isfinite(foreseen).any():
             return
         values = foreseen[: max(2, int(KEPT_AHEAD_S // series.slot_s))]

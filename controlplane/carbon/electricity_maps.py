@@ -13,12 +13,12 @@ from typing import Literal
 
 from controlplane.carbon.credentials import Credential, Secret
 from controlplane.carbon.errors import CarbonSourceError, OtherNumbersError, TemporarySourceError
-from controlplane.carbon.grid import Column, Remarks, Rows, epoch_s, merge, readings
+from controlplane.carbon.grid import Column, Remarks, Rows, epoch_s, issued_s, merge, readings
 from controlplane.carbon.http import JsonClient, printable
 from controlplane.carbon.offer import ForecastOffer
 from controlplane.carbon.series import CarbonSeries, Kind
 from controlplane.carbon.shape import fields, iso, mapping, rows_of, same
-from controlplane.carbon.timeline import Meaning, Timeline
+from controlplane.carbon.timeline import Meaning, Timeline, newest_forecast, past_day
 
 BASE_URL = "https://api.electricitymaps.com"
 LICENCE = "Electricity Maps (electricitymaps.com), by your contract with them"
@@ -80,7 +80,7 @@ class ElectricityMapsSource:
         remarks = Remarks()
         forecast = None
         if self._offer.asks(now_s):
-            forecast = await self._offer.taken(self._ask("forecast", credential, remarks))
+            forecast = await self._offer.taken(self._ask("forecast", credential, remarks, now_s=now_s))
         answers, notes = await self._past(credential, remarks, now_s=now_s, foreseen=forecast)
         if forecast is not None:
             answers = [*answers, forecast]
@@ -107,7 +107,7 @@ class ElectricityMapsSource:
     ) -> tuple[list[_Answer], tuple[str, ...]]:
         """What was, and without a forecast what is; a failure is a note as long as there is a forecast."""
         try:
-            answers = [await self._ask("history", credential, remarks)]
+            answers = [await self._ask("history", credential, remarks, now_s=now_s)]
         except OtherNumbersError:
             raise
         except CarbonSourceError as error:
@@ -117,14 +117,16 @@ class ElectricityMapsSource:
         notes = self._offer.confirmed(now_s)
         if foreseen is None and now_s // PERIOD_S * PERIOD_S not in answers[0].rows:
             try:
-                answers.append(await self._ask("latest", credential, remarks))
+                answers.append(await self._ask("latest", credential, remarks, now_s=now_s))
             except OtherNumbersError:
                 raise
             except CarbonSourceError as error:
                 notes = (*notes, f"the running hour is missing: {error}")
         return answers, notes
 
-    async def _ask(self, what: Literal["forecast", "history", "latest"], key: Credential, remarks: Remarks) -> _Answer:
+    async def _ask(
+        self, what: Literal["forecast", "history", "latest"], key: Credential, remarks: Remarks, *, now_s: float
+    ) -> _Answer:
         query = {
             "zone": self.zone,
             "emissionFactorType": _FACTORS[self.basis],
@@ -139,13 +141,14 @@ class ElectricityMapsSource:
         column: Column = "forecast" if what == "forecast" else "actual"
         for item in map(fields, listed):
             self._is_ours(item, zone_required=False)
-        updated = [epoch_s(each.get("updatedAt")) for each in (document, *map(fields, listed))]
+        updated = [issued_s(each.get("updatedAt"), remarks=remarks) for each in (document, *map(fields, listed))]
         return _Answer(
             rows=readings(
                 ((epoch_s(fields(item).get("datetime")), fields(item).get("carbonIntensity")) for item in listed),
                 column=column,
                 period_s=PERIOD_S,
                 remarks=remarks,
+                asked=newest_forecast(now_s) if what == "forecast" else past_day(now_s),
             ),
             updated_at_s=max((at_s for at_s in updated if at_s is not None), default=None),
             estimated=_estimates(listed),
@@ -159,12 +162,12 @@ class ElectricityMapsSource:
                 same(said[name], asked, what=name, source=self.name)
 
     def _complete(self, series: CarbonSeries | None, *, now_s: float, foreseen: bool) -> CarbonSeries:
-        if series is None or (foreseen and not series.covers(now_s)):
+        if series is None or (foreseen and not series.renews(now_s)):
             raise TemporarySourceError(f"no value for {iso(now_s)} in the answer", source=self.name)
         self.poll_s = float(PERIOD_S)
         if not foreseen:
             until_next_s = PERIOD_S - now_s % PERIOD_S + random.uniform(0.0, SPREAD_S)  # noqa: S311 - spreads load
-            self.poll_s = max(LEAST_POLL_S, until_next_s) if series.covers(now_s) else LAGGING_POLL_S
+            self.poll_s = max(LEAST_POLL_S, until_next_s) if series.renews(now_s) else LAGGING_POLL_S
         return series
 
 

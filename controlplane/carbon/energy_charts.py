@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controlplane.carbon.errors import PermanentSourceError, TemporarySourceError
-from controlplane.carbon.grid import Column, Remarks, Rows, merge, readings
+from controlplane.carbon.grid import Column, Remarks, Rows, merge, readings, unix_s
 from controlplane.carbon.http import JsonClient
 from controlplane.carbon.series import CarbonSeries, Kind
 from controlplane.carbon.shape import iso, mapping, period_s, rows_of, spacing_s
@@ -41,7 +41,7 @@ class EnergyChartsSource:
         """
         document = mapping(await self._client.get("/co2eq", query={"country": self.zone}), source=self.name)
         remarks = Remarks()
-        times = [_unix_s(value) for value in rows_of(document.get("unix_seconds"), source=self.name)]
+        times = [unix_s(value) for value in rows_of(document.get("unix_seconds"), source=self.name)]
         length_s = period_s(spacing_s(times, grid_s=SHORTEST_S) or SHORTEST_S, source=self.name)
         rows = merge(
             self._column("co2eq", document, times, "actual", remarks, length_s),
@@ -52,7 +52,7 @@ class EnergyChartsSource:
         )
         notes = ("the provider calls this address deprecated",) if document.get("deprecated") is True else ()
         series = self._timeline.series(rows, meaning=meaning, now_s=now_s, remarks=remarks, notes=notes)
-        if series is None or not series.covers(now_s):
+        if series is None or not series.renews(now_s):
             raise TemporarySourceError(f"no value for {iso(now_s)} in the answer", source=self.name)
         return series
 
@@ -73,10 +73,3 @@ class EnergyChartsSource:
         if len(values) != len(times):
             raise PermanentSourceError(f"{len(values)} values of {name} for {len(times)} times", source=self.name)
         return readings(zip(times, values, strict=True), column=column, period_s=length_s, remarks=remarks)
-
-
-def _unix_s(value: object) -> float | None:
-    # Bounded so that no date of another age is laid on a grid; NaN fails the comparison.
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < 1e11:
-        return float(value)
-    return None

@@ -4,26 +4,38 @@ National: {"data": [{"from", "to", "intensity": {"forecast", "actual", "index"}}
 the `data` of a region, and the region is either `data` itself or its only element.
 """
 
+from collections.abc import Mapping
 from math import isnan
 
-from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, TemporarySourceError
-from controlplane.carbon.grid import Remarks, Row, Rows, epoch_s, intensity
-from controlplane.carbon.http import envelope_message
+from controlplane.carbon.errors import CarbonSourceError, OtherNumbersError, PermanentSourceError, TemporarySourceError
+from controlplane.carbon.grid import EARLIEST_S, LATEST_S, Remarks, Row, Rows, Span, asked_for, epoch_s, intensity
+from controlplane.carbon.http import envelope_message, printable
+from controlplane.carbon.shape import same
 
 SLOT_S = 1800
 MAX_ROWS = 10_000
+NATIONAL: Mapping[str, str] = {}
 
 
-def parse_answer(document: object, *, remarks: Remarks, source: str = "gb") -> Rows:
-    """Return the rows that hold a value, by slot start; what is wrong with the others goes to `remarks`.
+def parse_answer(
+    document: object,
+    *,
+    remarks: Remarks,
+    asked: Span = (EARLIEST_S, LATEST_S),
+    place: Mapping[str, str] = NATIONAL,
+    source: str = "gb",
+) -> Rows:
+    """Return the rows within what was `asked` that hold a value, by slot start; the others go to `remarks`.
 
-    Where two rows share a slot, each value is the later row's if it holds one.
+    Where two rows share a slot, each value is the later row's if it holds one. `place` is the `regionid` or the
+    `postcode` asked for.
 
     Raises:
+        OtherNumbersError: the answer is for another place, or names no region where one was asked for.
         TemporarySourceError: an error envelope with a code that begins with 5.
         PermanentSourceError: any other error envelope, an unknown shape, or more than `MAX_ROWS` rows.
     """
-    listed = _listed(document, source=source)
+    listed = _listed(document, place=place, source=source)
     if len(listed) > MAX_ROWS:
         raise PermanentSourceError(f"the answer has more than {MAX_ROWS} rows", source=source)
     rows: Rows = {}
@@ -32,13 +44,15 @@ def parse_answer(document: object, *, remarks: Remarks, source: str = "gb") -> R
         if found is None:
             continue
         start_s, row = found
+        if not asked_for(start_s, asked, period_s=SLOT_S, remarks=remarks):
+            continue
         if start_s in rows:
             remarks.add("row repeats a slot")
         rows[start_s] = rows.get(start_s, Row()).updated(row)
     return rows
 
 
-def _listed(document: object, *, source: str) -> list[object]:
+def _listed(document: object, *, place: Mapping[str, str], source: str) -> list[object]:
     if not isinstance(document, dict):
         raise PermanentSourceError("the answer is not a JSON object", source=source)
     if document.get("error") is not None:
@@ -48,11 +62,27 @@ def _listed(document: object, *, source: str) -> list[object]:
         if len(data) > 1:
             raise PermanentSourceError(f"the answer has {len(data)} regions instead of one", source=source)
         data = data[0]
+    region = data if isinstance(data, dict) else {}
     if isinstance(data, dict):
         data = data.get("data")
     if not isinstance(data, list):
         raise PermanentSourceError("the answer has no list of rows under 'data'", source=source)
+    if data:
+        _in_place(region, place, source=source)
     return data
+
+
+def _in_place(region: Mapping[str, object], place: Mapping[str, str], *, source: str) -> None:
+    """Refuse the rows of another place; a postcode need not be repeated, for the region it lies in is."""
+    number, outward = region.get("regionid"), region.get("postcode")
+    if not place:
+        if number is not None:
+            shown = printable(str(number), limit=60)
+            raise OtherNumbersError(f"asked for all of Great Britain, the answer is for region {shown}", source=source)
+    elif "regionid" in place:
+        same(str(number), place["regionid"], what="region", source=source)
+    elif outward is not None:
+        same(str(outward).strip().upper(), place["postcode"], what="postcode", source=source)
 
 
 def _is_region(item: object) -> bool:

@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime
 from math import isnan, nan
 from typing import Literal
 
@@ -12,6 +12,10 @@ from numpy.typing import NDArray
 
 # The dirtiest grids stay well below 2,000 g CO2e/kWh; more is a unit mix-up or a defect.
 MAX_G_PER_KWH = 5000.0
+
+# No figure is of another age, and what is further away cannot always be printed, or makes a grid without end.
+EARLIEST_S = 0.0
+LATEST_S = datetime(2200, 1, 1, tzinfo=UTC).timestamp()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,20 +55,36 @@ class Remarks:
 
 
 Column = Literal["forecast", "actual"]
+Span = tuple[float, float]
+"""What a provider was asked for: from, until; seconds since the Unix epoch."""
 
 
-def readings(
+def asked_for(start_s: float, span: Span, *, period_s: int, remarks: Remarks) -> bool:
+    """Tell whether a slot is, or touches, what was asked for; what is not is remarked.
+
+    Providers differ in whether the slot that ends where a span begins is part of it.
+    """
+    first_s, until_s = span
+    if first_s - period_s <= start_s <= until_s:
+        return True
+    remarks.add("row was not asked for")
+    return False
+
+
+def readings(  # noqa: PLR0913 - pairs, what they are, and what was asked for
     pairs: Iterable[tuple[float | None, object]],
     *,
     column: Column,
     period_s: int,
     remarks: Remarks,
+    asked: Span = (EARLIEST_S, LATEST_S),
     factor: float = 1.0,
 ) -> Rows:
     """Return the rows of (start of a slot, foreign value): g CO2e/kWh after multiplying by `factor`.
 
-    A time that is None or begins no slot of `period_s`, null, and what is no plausible intensity is left out; what is
-    wrong with it goes to `remarks`. Of two rows of a slot the later one that holds a value is taken.
+    A time that is None, begins no slot of `period_s` or is not within what was `asked`, null, and what is no plausible
+    intensity is left out; what is wrong with it goes to `remarks`. Of two rows of a slot the later one that holds a
+    value is taken.
     """
     rows: Rows = {}
     seen: set[float] = set()
@@ -74,6 +94,8 @@ def readings(
             continue
         if start_s % period_s:
             remarks.add(f"row begins no slot of {period_s} s")
+            continue
+        if not asked_for(start_s, asked, period_s=period_s, remarks=remarks):
             continue
         if start_s in seen:
             remarks.add("row repeats a slot")
@@ -129,11 +151,27 @@ def intensity(value: object, *, remarks: Remarks, factor: float = 1.0) -> float:
 
 
 def epoch_s(value: object) -> float | None:
-    """Return an ISO 8601 time with a zone as seconds since the Unix epoch, or None."""
+    """Return an ISO 8601 time with a zone, of 1970..2200, as seconds since the Unix epoch; None for all else."""
     if not isinstance(value, str):
         return None
     try:
         moment = datetime.fromisoformat(value)
-        return moment.timestamp() if moment.tzinfo is not None else None
+        return unix_s(moment.timestamp()) if moment.tzinfo is not None else None
     except (ValueError, OverflowError):
         return None
+
+
+def unix_s(value: object) -> float | None:
+    """Return a number of seconds since the Unix epoch, of 1970..2200; None for all else."""
+    # Compared before it is converted: an integer may be too large for a float. NaN fails the comparison.
+    if isinstance(value, int | float) and not isinstance(value, bool) and EARLIEST_S <= value < LATEST_S:
+        return float(value)
+    return None
+
+
+def issued_s(value: object, *, remarks: Remarks) -> float | None:
+    """Return a time of issue as `epoch_s` does; one that is given and cannot be used is remarked."""
+    time_s = epoch_s(value)
+    if value is not None and time_s is None:
+        remarks.add("time of issue is not readable")
+    return time_s

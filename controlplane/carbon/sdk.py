@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from controlplane.carbon.errors import CarbonSourceError, PermanentSourceError, TemporarySourceError
-from controlplane.carbon.grid import Column, Remarks, Rows, epoch_s, merge, readings
+from controlplane.carbon.grid import Column, Remarks, Rows, Span, epoch_s, issued_s, merge, readings
 from controlplane.carbon.http import JsonClient
 from controlplane.carbon.offer import ForecastOffer
 from controlplane.carbon.series import Basis, CarbonSeries, Kind
 from controlplane.carbon.shape import fields, iso, period_s, rows_of, same, spacing_s
-from controlplane.carbon.timeline import PAST_S, Meaning, Timeline
+from controlplane.carbon.timeline import PAST_S, Meaning, Timeline, newest_forecast, past_day
 
 LICENCE = "by the data source behind the Carbon Aware SDK"
 _CLOCK = re.compile(r"([0-9]{2}):([0-9]{2}):([0-9]{2})")
@@ -64,7 +64,7 @@ class CarbonAwareSdkSource:
         remarks = Remarks()
         forecast = None
         if self._offer.asks(now_s):
-            forecast = await self._offer.taken(self._forecast(remarks))
+            forecast = await self._offer.taken(self._forecast(remarks, now_s=now_s))
         past, notes = await self._past(forecast, remarks, now_s=now_s)
         known = forecast or past
         series = None
@@ -77,7 +77,7 @@ class CarbonAwareSdkSource:
                 remarks=remarks,
                 notes=notes,
             )
-        if series is None or (forecast is not None and not series.covers(now_s)):
+        if series is None or (forecast is not None and not series.renews(now_s)):
             raise TemporarySourceError(f"no value for {iso(now_s)} in the answer", source=self.name)
         return series
 
@@ -90,7 +90,7 @@ class CarbonAwareSdkSource:
             source=self.name, zone=self.zone, kind=self.kind, basis=self.basis, licence=LICENCE, period_s=length_s
         )
 
-    async def _forecast(self, remarks: Remarks) -> _Answer:
+    async def _forecast(self, remarks: Remarks, *, now_s: float) -> _Answer:
         document = await self._client.get("/emissions/forecasts/current", query={"location": self.zone})
         listed = rows_of(document, source=self.name)
         if not listed:
@@ -101,7 +101,8 @@ class CarbonAwareSdkSource:
         # Only of the forecast itself: its points name the region of the provider behind.
         same(said.get("location"), self.zone, what="location", source=self.name)
         rows = rows_of(said.get("forecastData"), source=self.name)
-        answer = self._answer(rows, "forecast", remarks, generated_at_s=epoch_s(said.get("generatedAt")))
+        generated_at_s = issued_s(said.get("generatedAt"), remarks=remarks)
+        answer = self._answer(rows, "forecast", remarks, span=newest_forecast(now_s), generated_at_s=generated_at_s)
         if answer is None:
             raise TemporarySourceError("no forecast in the answer", source=self.name)
         return answer
@@ -113,7 +114,7 @@ class CarbonAwareSdkSource:
         query = {"location": self.zone, "time": iso(now_s - PAST_S), "toTime": iso(now_s)}
         try:
             document = await self._client.get("/emissions/bylocation", query=query)
-            past = self._answer(rows_of(document, source=self.name), "actual", remarks)
+            past = self._answer(rows_of(document, source=self.name), "actual", remarks, span=past_day(now_s))
         except CarbonSourceError as error:
             if forecast is None:
                 raise
@@ -124,7 +125,13 @@ class CarbonAwareSdkSource:
         return past, notes
 
     def _answer(
-        self, listed: list[object], column: Column, remarks: Remarks, *, generated_at_s: float | None = None
+        self,
+        listed: list[object],
+        column: Column,
+        remarks: Remarks,
+        *,
+        span: Span,
+        generated_at_s: float | None = None,
     ) -> _Answer | None:
         """The rows of an answer, None where it has none."""
         items = [fields(item) for item in listed]
@@ -137,6 +144,7 @@ class CarbonAwareSdkSource:
             column=column,
             period_s=length_s,
             remarks=remarks,
+            asked=span,
         )
         return _Answer(rows=rows, period_s=length_s, generated_at_s=generated_at_s)
 

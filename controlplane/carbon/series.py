@@ -17,6 +17,7 @@ class CarbonSeries:
 
     `start_s` and `issued_at_s` are seconds since the Unix epoch. Both arrays have shape (T,), hold g CO2e/kWh
     and are made read-only; NaN stands for unknown in the forecast and for not (yet) known in the actual values.
+    `foreseen_earlier` (T,) is true where the forecast was not issued then, but earlier; None where it is nowhere.
 
     Raises:
         ValueError: the arrays differ in shape or are not one-dimensional, or `slot_s` is not positive.
@@ -33,11 +34,16 @@ class CarbonSeries:
     actual_g_per_kwh: NDArray[np.float64]
     issued_at_s: float
     notes: tuple[str, ...] = ()
+    foreseen_earlier: NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         forecast, actual = self.forecast_g_per_kwh, self.actual_g_per_kwh
         if forecast.ndim != 1 or forecast.shape != actual.shape:
             raise ValueError(f"forecast {forecast.shape} and actual {actual.shape} must be (T,) both")
+        if self.foreseen_earlier is not None:
+            if self.foreseen_earlier.shape != forecast.shape:
+                raise ValueError(f"foreseen_earlier {self.foreseen_earlier.shape} must be {forecast.shape}")
+            self.foreseen_earlier.flags.writeable = False
         if not self.slot_s > 0:
             raise ValueError(f"slot_s must be positive, not {self.slot_s}")
         forecast.flags.writeable = False
@@ -59,6 +65,19 @@ class CarbonSeries:
         if index is None:
             return False
         return bool(np.isfinite(self.forecast_g_per_kwh[index]) or np.isfinite(self.actual_g_per_kwh[index]))
+
+    def renews(self, time_s: float) -> bool:
+        """Tell whether that value is no older than the series: not only kept from what was foreseen earlier."""
+        index = self.index_at(time_s)
+        if index is None or not self.covers(time_s):
+            return False
+        return self.foreseen_earlier is None or not self.foreseen_earlier[index]
+
+    def newly_foreseen(self) -> NDArray[np.float64]:
+        """Return the forecast (T,), g CO2e/kWh, NaN where it is unknown or was issued earlier."""
+        if self.foreseen_earlier is None:
+            return self.forecast_g_per_kwh
+        return np.where(self.foreseen_earlier, np.nan, self.forecast_g_per_kwh)
 
 
 class CarbonSource(Protocol):

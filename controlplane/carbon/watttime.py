@@ -10,11 +10,11 @@ from dataclasses import dataclass
 
 from controlplane.carbon.credentials import Credential, Secret, sendable
 from controlplane.carbon.errors import CarbonSourceError, OtherNumbersError, PermanentSourceError, TemporarySourceError
-from controlplane.carbon.grid import Column, Remarks, Rows, epoch_s, merge, readings
+from controlplane.carbon.grid import Column, Remarks, Rows, Span, epoch_s, issued_s, merge, readings
 from controlplane.carbon.http import JsonClient, printable
 from controlplane.carbon.series import CarbonSeries, Kind
 from controlplane.carbon.shape import fields, iso, mapping, period_s, rows_of, same
-from controlplane.carbon.timeline import PAST_S, Meaning, Timeline
+from controlplane.carbon.timeline import FORECAST_LAG_S, PAST_S, Meaning, Timeline
 
 BASE_URL = "https://api.watttime.org"
 LICENCE = "WattTime (watttime.org), by your contract with them"
@@ -74,7 +74,8 @@ class WattTimeSource:
                 region, signal or unit, temporary if no value covers `now_s`.
         """
         remarks = Remarks()
-        forecast = await self._ask("forecast", {"horizon_hours": str(HORIZON_H)}, remarks, now_s=now_s)
+        span = (now_s - FORECAST_LAG_S, now_s + HORIZON_H * 3600)
+        forecast = await self._ask("forecast", {"horizon_hours": str(HORIZON_H)}, remarks, span=span, now_s=now_s)
         past, notes = await self._past(forecast, remarks, now_s=now_s)
         meaning = Meaning(
             source=self.name,
@@ -92,7 +93,7 @@ class WattTimeSource:
             remarks=remarks,
             notes=(*notes, *forecast.notes),
         )
-        if series is None or not series.covers(now_s):
+        if series is None or not series.renews(now_s):
             raise TemporarySourceError(f"no value for {iso(now_s)} in the answer", source=self.name)
         return series
 
@@ -105,7 +106,8 @@ class WattTimeSource:
         known_s = self._timeline.actual_until_s()
         start_s = now_s - PAST_S if known_s is None else max(now_s - PAST_S, known_s - LOOK_BACK_S)
         try:
-            past = await self._ask("historical", {"start": iso(start_s), "end": iso(now_s)}, remarks, now_s=now_s)
+            query = {"start": iso(start_s), "end": iso(now_s)}
+            past = await self._ask("historical", query, remarks, span=(start_s, now_s), now_s=now_s)
         except OtherNumbersError:
             raise
         except CarbonSourceError as error:
@@ -114,7 +116,7 @@ class WattTimeSource:
             return {}, (f"past actual values are missing: their slots are {past.period_s} s",)
         return past.rows, past.notes
 
-    async def _ask(self, what: str, asked: Mapping[str, str], remarks: Remarks, *, now_s: float) -> _Answer:
+    async def _ask(self, what: str, asked: Mapping[str, str], remarks: Remarks, *, span: Span, now_s: float) -> _Answer:
         query = {"region": self.zone, "signal_type": SIGNAL, **asked}
         document = mapping(await self._get(f"/v3/{what}", query, now_s=now_s), source=self.name)
         meta = fields(document.get("meta"))
@@ -129,12 +131,13 @@ class WattTimeSource:
             column=column,
             period_s=length_s,
             remarks=remarks,
+            asked=span,
             factor=G_PER_KWH,
         )
         return _Answer(
             rows=rows,
             period_s=length_s,
-            generated_at_s=epoch_s(meta.get("generated_at")),
+            generated_at_s=issued_s(meta.get("generated_at"), remarks=remarks),
             notes=(*_warnings(meta), *_imputed(listed)),
         )
 

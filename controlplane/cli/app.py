@@ -54,15 +54,14 @@ def common(
     )
     # What happens to the configuration and to Envoy is for whoever started them, asked for or not.
     logging.getLogger("watchfiles").setLevel(logging.WARNING)  # it would watch its own words in a log beside the file
-    logging.getLogger("controlplane.local").setLevel(logging.INFO)
+    for name in ("controlplane.local", "controlplane.host", "controlplane.follow"):
+        logging.getLogger(name).setLevel(logging.INFO)
 
 
-def main() -> None:
+def run() -> None:
     """Run, and turn every foreseen failure into a message and an exit code."""
     try:
         app()
     except CliError as error:
         typer.echo(str(error), err=True)
         sys.exit(error.exit_code)
-    except KeyboardInterrupt:
-        sys.exit(130)

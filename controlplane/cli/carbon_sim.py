@@ -181,7 +181,7 @@ def _start(text: str | None) -> float | None:
     try:
         return None if text is None else any_moment(text)
     except ValueError as error:
-        raise CliError(f"--start: {text!r}: {error}", exit_code=2) from error
+        raise CliError(f"--start: {text!r} is no time such as 2026-01-05T00:00Z", exit_code=2) from error
 
 
 def _clock(*, start_s: float, speed: float, anchor_s: float) -> AnchoredClock:

@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from controlplane.api import check_access
 from controlplane.cli.errors import CliError
 from controlplane.cli.signals import run_until_signalled
 from controlplane.clock import SystemClock
@@ -61,6 +62,7 @@ def check(file: ConfigOption = _DEFAULT) -> None:
     config = _load(file)
     with explained():
         planned_services(config.services, config.gateway, Feeds(SystemClock()), clock=SystemClock())
+        check_access(config.api)
     typer.echo(f"{file}: {len(config.services)} service(s), nothing to object to")
 
 

@@ -41,7 +41,9 @@ def why(session: ServiceSession, now_s: float) -> list[str]:
     if reasons.carbon_now_g_per_kwh is not None:
         basis += f"; {reasons.carbon_now_g_per_kwh:.0f} g/kWh now"
     said.append(basis)
-    said.append(f"{reasons.budget_left_error_requests:,.1f} error-requests are left for the rest of the window")
+    said.append(
+        f"{reasons.budget_left_error_requests:,.1f} error-requests may be spent on what is still expected in the window"
+    )
     if reasons.shadow_price is not None:
         said.append(f"one more of them would save {1000 * reasons.shadow_price:.3g} mg")
     said.extend(f"{name}: could not be met" for name in reasons.conditions)

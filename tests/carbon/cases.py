@@ -59,6 +59,10 @@ class Told:
     period_s: int
     zone: str
     unit: str | None = None
+    issued: str | None = None
+    """When it says it foresaw this; None for just now."""
+    unasked: bool = False
+    """It answers with all it has, whatever it was asked for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,13 +124,13 @@ def _gb(request: Request, told: Told) -> Any:
                 "intensity": {"forecast": forecast, "actual": known, "index": "moderate"},
             }
             for at_s, forecast, known in rows
-            if first <= at_s < last
+            if told.unasked or first <= at_s < last
         ]
     }
 
 
 def _electricity_maps(request: Request, told: Told) -> Any:
-    common = {"zone": told.zone, "updatedAt": iso(told.now_s - 60, milliseconds=True)}
+    common = {"zone": told.zone, "updatedAt": told.issued or iso(told.now_s - 60, milliseconds=True)}
     factors = {"emissionFactorType": told.unit or "lifecycle", "isEstimated": True, "estimationMethod": "TIME_SLICER"}
 
     def row(at_s: int, value: Any) -> dict[str, Any]:
@@ -150,7 +154,7 @@ def _watttime(request: Request, told: Told) -> Any:
         "region": told.zone,
         "signal_type": "co2_moer",
         "units": told.unit or "lbs_co2_per_mwh",
-        "generated_at": iso(told.now_s // 300 * 300),
+        "generated_at": told.issued or iso(told.now_s // 300 * 300),
         "model": {"date": "2023-03-01"},
         "warnings": [],
     }
@@ -174,7 +178,7 @@ def _sdk(request: Request, told: Told) -> Any:
     points = [
         {"location": "IE", "timestamp": iso(at_s), "duration": minutes, "value": value} for at_s, value in told.forecast
     ]
-    generated = iso(told.now_s // 300 * 300)
+    generated = told.issued or iso(told.now_s // 300 * 300)
     head = {"requestedAt": iso(told.now_s), "generatedAt": generated, "location": told.zone, "windowSize": minutes}
     return [{**head, "optimalDataPoint": points[0] if points else None, "forecastData": points}]
 
@@ -297,6 +301,22 @@ def _shifted(points: Points) -> Points:
     return [(at_s + 5 * 86_400, value) for at_s, value in points]
 
 
+def _from_the_week_before(told: Told) -> Told:
+    """Rows of a week that nobody asked for, of a value that would be seen."""
+    until_s = told.actual[0][0] - told.period_s
+    before = [(at_s, 4000) for at_s in range(until_s - 7 * 86_400, until_s, HOUR_S)]
+    return replace(told, actual=[*before, *told.actual], unasked=True)
+
+
+def _issued(text: str) -> Case:
+    return Case(
+        name=f"issued {text}",
+        outcome=PARTIAL,
+        told=lambda told: replace(told, issued=text),
+        but={"gb": KEPT, "energy-charts": KEPT},
+    )
+
+
 def _aside(points: Points) -> Points:
     return [(at_s + (61 if index % 5 == 4 else 0), value) for index, (at_s, value) in enumerate(points)]
 
@@ -352,6 +372,17 @@ CASES = (
         but={"electricity-maps": PERMANENT, "watttime": PERMANENT},
     ),
     Case(name="nothing about now", outcome=TEMPORARY, told=_both(_shifted)),
+    Case(
+        name="rows of the week before, too",
+        outcome=PARTIAL,
+        told=_from_the_week_before,
+        # It is never told for which time it is asked.
+        but={"energy-charts": KEPT},
+    ),
+    _issued("0001-01-01T00:00:00+14:00"),
+    _issued("1970-01-01T00:00:00Z"),
+    _issued("9999-12-31T23:59:59-14:00"),
+    _issued("yesterday"),
     Case(name="empty list", outcome=TEMPORARY, told=_both(lambda points: [])),
     Case(
         name="another zone",

@@ -47,6 +47,15 @@ def test_each_forecast_is_kept_with_the_time_it_was_issued(tmp_path):
     assert later[1:].tolist() == [111.0, 121.0]
 
 
+def test_what_an_earlier_answer_foresaw_is_not_kept_as_of_a_later_issue(tmp_path):
+    archive = IssueArchive(tmp_path / "forecasts")
+    mixed = replace(series([100.0, 110.0, 120.0]), foreseen_earlier=np.array([False, True, False]))
+    archive.record(mixed)
+    known = kept(tmp_path).known_at(START_S + 60, start_s=START_S, slot_s=1800.0, count=3)
+    assert known[[0, 2]].tolist() == [100.0, 120.0]
+    assert np.isnan(known[1])
+
+
 def test_an_archive_goes_on_after_a_restart_and_zones_are_apart(tmp_path):
     IssueArchive(tmp_path / "forecasts").record(series([100.0, 110.0]))
     again = IssueArchive(tmp_path / "forecasts")

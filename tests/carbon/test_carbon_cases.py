@@ -3,14 +3,15 @@
 import logging
 import math
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from controlplane.carbon import TemporarySourceError
+from controlplane.carbon import CarbonFeed, TemporarySourceError
 from controlplane.carbon.feed import ATTEMPTS
 from controlplane.carbon.http import MAX_BODY_BYTES
-from tests.carbon.carbon_fakes import START_S
+from tests.carbon.carbon_fakes import START_S, FakeClock, serving
 from tests.carbon.cases import (
     CASES,
     HOUR_S,
@@ -99,6 +100,51 @@ async def test_what_a_healthy_provider_gives(name, slot_s, ahead, kind, basis):
     assert np.isnan(series.actual_g_per_kwh[now:]).all()
     assert np.isfinite(series.forecast_g_per_kwh[now:]).all()
     assert series.forecast_g_per_kwh[now:].size == (ahead if name != "gb" else 92)
+
+
+@pytest.mark.parametrize("ugly", [9e9, None, "NaN"])
+@pytest.mark.parametrize("about", SUBJECTS, ids=lambda each: each.name)
+async def test_an_answer_that_is_good_for_now_alone_does_not_cost_the_forecast_before(about: Subject, ugly):
+    clock = FakeClock()
+    async with serving() as provider:
+        feed = CarbonFeed(about.make(provider.url, 60.0), clock=clock)
+        provider.respond_to = lambda request: about.healthy(request, about.told(clock.now_s()))
+        await feed.refresh()
+        before = feed.series
+        clock.time_s += feed._source.poll_s
+        told = about.told(clock.now_s())
+        only_now = [(at_s, 222 if index == 0 else ugly) for index, (at_s, _) in enumerate(told.forecast)]
+        provider.respond_to = lambda request: about.healthy(request, replace(told, forecast=only_now))
+        await feed.refresh()
+        await feed.aclose()
+    now_s, after = clock.now_s(), feed.series
+    assert after is not before
+    assert after.renews(now_s)
+    later_s = np.arange(after.slot_s * (now_s // after.slot_s + 1), before.end_s, after.slot_s)
+    assert later_s.size > 40
+    for at_s in later_s:
+        kept, known = after.index_at(at_s), before.index_at(at_s)
+        assert after.forecast_g_per_kwh[kept] == before.forecast_g_per_kwh[known]
+        assert not after.renews(at_s)
+    assert any("as foreseen by an earlier answer" in note for note in after.notes)
+
+
+@pytest.mark.parametrize("about", SUBJECTS, ids=lambda each: each.name)
+async def test_answers_that_are_good_for_nothing_keep_the_last_good_series(about: Subject):
+    clock = FakeClock()
+    async with serving() as provider:
+        feed = CarbonFeed(about.make(provider.url, 60.0), clock=clock)
+        provider.respond_to = lambda request: about.healthy(request, about.told(clock.now_s()))
+        await feed.refresh()
+        before = feed.series
+        clock.time_s += feed._source.poll_s
+        provider.respond_to = lambda request: about.healthy(
+            request, replace(about.told(clock.now_s()), forecast=[(START_S, None)])
+        )
+        await feed.refresh()
+        await feed.aclose()
+    assert feed.series is before
+    assert "no value for" in feed.status(clock.now_s()).last_error
 
 
 @pytest.mark.parametrize("about", SUBJECTS, ids=lambda each: each.name)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from controlplane.carbon import CarbonFeed, GbSource, PermanentSourceError, TemporarySourceError
+from controlplane.carbon.errors import OtherNumbersError
 from tests.carbon.carbon_fakes import HALF_HOUR, SLOT, START_S, FakeClock, answer, iso, row, rows
 
 
@@ -51,6 +52,54 @@ async def test_regional_shapes(provider, place, zone, end, listed):
     assert series.zone == zone
     assert series.forecast_g_per_kwh.size == 96
     assert np.isnan(series.actual_g_per_kwh).all()
+
+
+@pytest.mark.parametrize("listed", [False, True])
+@pytest.mark.parametrize(
+    ("place", "said", "words"),
+    [
+        ({"region_id": 13}, {"regionid": 7}, "asked for region 13, the answer is for 7"),
+        ({"region_id": 13}, {"regionid": None}, "asked for region 13"),
+        ({"region_id": 1}, {"regionid": True}, "asked for region 1, the answer is for True"),
+        ({"region_id": 13}, {"postcode": "RG10"}, "asked for region 13"),
+        ({"postcode": "RG10"}, {"regionid": 12, "postcode": "SW1"}, "asked for postcode RG10, the answer is for SW1"),
+        ({}, {"regionid": 7}, "asked for all of Great Britain, the answer is for region 7"),
+    ],
+)
+async def test_an_answer_for_another_place_is_refused_whole(provider, place, said, words, listed):
+    region = {**said, "data": rows(SLOT, 96)}
+    with pytest.raises(OtherNumbersError, match=words):
+        await fetched(provider, {"data": [region] if listed else region}, **place)
+
+
+async def test_national_rows_are_no_answer_for_a_region(provider):
+    with pytest.raises(OtherNumbersError, match="asked for region 13"):
+        await fetched(provider, {"data": rows(SLOT, 96)}, region_id=13)
+
+
+async def test_a_postcode_need_not_be_repeated_and_may_be_written_otherwise(provider):
+    for said in ({"regionid": 12}, {"regionid": 12, "postcode": " rg10"}):
+        series = await fetched(provider, {"data": {**said, "data": rows(SLOT, 96)}}, postcode="RG10")
+        assert series.zone == "GB-postcode-RG10"
+
+
+async def test_only_what_was_asked_for_is_taken(provider):
+    """The look-back is two hours: a longer past in the same answer rewrites nothing that is known."""
+    good = [row(SLOT + index * HALF_HOUR, forecast=200, actual=210 if index < 0 else None) for index in range(-4, 92)]
+    day = [row(SLOT + index * HALF_HOUR, forecast=200, actual=210) for index in range(-48, 0)]
+    provider.respond = lambda path: answer({"data": day if "pt24h" in path else good})
+    clock = FakeClock()
+    feed = CarbonFeed(GbSource(base_url=provider.url), clock=clock)
+    await feed.refresh()
+    clock.time_s += 1800
+    ugly = [row(SLOT + index * HALF_HOUR, forecast=4999, actual=5000) for index in range(-48, 300)]
+    provider.respond = lambda path: answer({"data": ugly})
+    await feed.refresh()
+    await feed.aclose()
+    assert sum(actual == 5000.0 for _, actual, _ in feed.history.slots) == 5  # one slot touches the look-back
+    assert sum(actual == 210.0 for _, actual, _ in feed.history.slots) == 44
+    assert any("row was not asked for" in note for note in feed.series.notes)
+    assert feed.series.end_s <= clock.time_s + 47 * 3600
 
 
 @pytest.mark.parametrize(

@@ -36,7 +36,7 @@ documents = st.one_of(
     json_values,
     listed.map(lambda rows: {"data": rows}),
     listed.map(lambda rows: {"data": {"data": rows}}),
-    listed.map(lambda rows: {"data": [{"regionid": 1, "data": rows}]}),
+    listed.map(lambda rows: {"data": [{"shortname": "x", "data": rows}]}),
     json_values.map(lambda error: {"error": error}),
 )
 

@@ -341,6 +341,18 @@ async def test_books_with_broken_steering_senders_or_verdicts_are_set_aside(worl
     assert next(iter(spoil)) in caplog.text
 
 
+async def test_a_clock_that_is_days_ahead_for_a_moment_takes_no_slot_of_the_open_window(world):
+    world.configure(service_spec())
+    world.engine.tick()
+    enter(world, 100)
+    now_s = world.clock.now_s()
+    for jump_s in (3 * DAY_S, 0.0):
+        world.clock.time_s = now_s + jump_s
+        world.engine.tick()
+    start_s, end_s = world.session.window(now_s)
+    assert world.session.summary(start_s, end_s).requests == 100
+
+
 async def test_a_changed_service_goes_on_with_its_senders(world):
     world.configure(service_spec())
     now_s = world.clock.now_s()

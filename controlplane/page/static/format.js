@@ -113,7 +113,7 @@ export function gramUnit(values) {
 export function grams(value, unit, round = Math.round) {
   if (!known(value)) return missing("not known");
   const scaled = value / unit.grams;
-  const digits = scaled ? Math.min(Math.max(3 - Math.floor(Math.log10(Math.abs(scaled))), 0), 9) : 0;
+  const digits = scaled ? Math.min(Math.max(3 - Math.floor(Math.log10(Math.abs(scaled))), 0), 4) : 0;
   const text = round === Math.round ? grouped(scaled, digits) : rounded(scaled, digits, round);
   return figure(value, text, `${unit.name}\u00a0CO2e`);
 }
