@@ -60,14 +60,13 @@ Span = tuple[float, float]
 
 
 def asked_for(start_s: float, span: Span, *, period_s: int, remarks: Remarks) -> bool:
-    """Tell whether a slot is, or touches, what was asked for; what is not is remarked.
-
-    Providers differ in whether the slot that ends where a span begins is part of it.
-    """
+    """Tell whether any of a slot, or its beginning, lies in what was asked for; what does not is remarked."""
     first_s, until_s = span
-    if first_s - period_s <= start_s <= until_s:
+    if first_s - period_s < start_s <= until_s:
         return True
-    remarks.add("row was not asked for")
+    # Some providers count the slot that ends where a span begins as part of it: no reason for a note with each answer.
+    if start_s != first_s - period_s:
+        remarks.add("row was not asked for")
     return False
 
 

@@ -54,6 +54,13 @@ async def test_regional_shapes(provider, place, zone, end, listed):
     assert np.isnan(series.actual_g_per_kwh).all()
 
 
+async def test_a_slot_that_ends_where_the_span_begins_is_left_out_without_a_note(provider):
+    listed = [row(SLOT - 5 * HALF_HOUR, forecast=1, actual=1), *rows(SLOT, 90)]
+    series = await fetched(provider, {"data": listed})
+    assert series.start_s == SLOT.timestamp()
+    assert series.notes == ()
+
+
 @pytest.mark.parametrize("listed", [False, True])
 @pytest.mark.parametrize(
     ("place", "said", "words"),
@@ -96,8 +103,8 @@ async def test_only_what_was_asked_for_is_taken(provider):
     provider.respond = lambda path: answer({"data": ugly})
     await feed.refresh()
     await feed.aclose()
-    assert sum(actual == 5000.0 for _, actual, _ in feed.history.slots) == 5  # one slot touches the look-back
-    assert sum(actual == 210.0 for _, actual, _ in feed.history.slots) == 44
+    assert sum(actual == 5000.0 for _, actual, _ in feed.history.slots) == 4
+    assert sum(actual == 210.0 for _, actual, _ in feed.history.slots) == 45
     assert any("row was not asked for" in note for note in feed.series.notes)
     assert feed.series.end_s <= clock.time_s + 47 * 3600
 

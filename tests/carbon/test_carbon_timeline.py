@@ -130,6 +130,28 @@ def test_readings_hold_only_plausible_values_on_the_grid(pairs):
     assert all(0 <= row.actual_g_per_kwh <= MAX_G_PER_KWH for row in rows.values())
 
 
+@pytest.mark.parametrize(
+    ("start_s", "taken", "noted"),
+    [
+        (600, False, True),
+        (900, False, False),
+        (1200, True, False),
+        (3600, True, False),
+        (3900, False, True),
+    ],
+)
+def test_readings_are_within_what_was_asked_for(start_s, taken, noted):
+    remarks = Remarks()
+    rows = readings([(start_s, 1)], column="actual", period_s=300, remarks=remarks, asked=(1200, 3600))
+    assert bool(rows) == taken
+    assert bool(remarks.notes()) == noted
+
+
+def test_the_running_part_of_a_slot_is_asked_for():
+    rows = readings([(900.0, 1)], column="actual", period_s=300, remarks=Remarks(), asked=(1000, 1100))
+    assert set(rows) == {900}
+
+
 DAY_S = 86_400
 
 
