@@ -135,9 +135,7 @@ async def _cpu_share(process: psutil.Process, seconds: float) -> float:
     return (after.user + after.system - before.user - before.system) / seconds
 
 
-async def _under_load(
-    process: psutil.Process, client: aiohttp.ClientSession
-) -> tuple[list[float], int, float]:
+async def _under_load(process: psutil.Process, client: aiohttp.ClientSession) -> tuple[list[float], int, float]:
     """Seconds that each good answer took, how many were not good, and the process's share of a core."""
     chance = random.Random(1)
     calls: tuple[Call, ...] = (_list, _state, _schedule, _schedule, _count)

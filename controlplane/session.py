@@ -280,7 +280,10 @@ class ServiceSession:
     def _settle(self, now_s: float) -> None:
         """Enter into the totals what is final by now, then forget what is no longer needed."""
         kept_since_s = self._kept_since_s(now_s)
-        entered = self.account.settle(now_s=now_s, kept_since_s=kept_since_s)
+        # Before the source has answered for the first time nothing is final: a restart would settle slots as unknown
+        # whose figures come a moment later.
+        final_s = kept_since_s if self.feed.series is None else now_s
+        entered = self.account.settle(now_s=final_s, kept_since_s=kept_since_s)
         closed = self.account.close_windows(
             back_to_back(self.spec.settings.window), self.terms, now_s=now_s, carried=self._carried
         )

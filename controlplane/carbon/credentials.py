@@ -16,6 +16,7 @@ from urllib.parse import quote, unquote, unquote_plus
 from controlplane.carbon.errors import PermanentSourceError
 
 MAX_BYTES = 4096
+_TELLING = 8
 _HIDDEN = "***"
 _LONGEST_TEXT = 16_384
 _ESCAPED = re.compile(r"\\(?:u([0-9a-fA-F]{4})|x([0-9a-fA-F]{2})|(.))")
@@ -46,6 +47,10 @@ class Credential:
             if any(secret in reading for secret in self.secrets for reading in readings):
                 return _HIDDEN
         return text
+
+    def told_in(self, text: str) -> bool:
+        """Whether a secret stands in `text` as it is; one of a few letters may stand anywhere by chance."""
+        return any(secret in text for secret in self.secrets if len(secret) >= _TELLING)
 
     @classmethod
     def token(cls, value: str, *, header: str) -> Credential:

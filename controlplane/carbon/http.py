@@ -109,6 +109,9 @@ class JsonClient:
         except (ValueError, RecursionError) as error:
             kind = printable(_hidden(response.headers.get("Content-Type", "no content type"), credential))
             raise self._temporary(f"the answer ({kind}, {len(body)} bytes) is not JSON") from error
+        if credential is not None and credential.told_in(json.dumps(document, ensure_ascii=False)):
+            # Zones, methods and warnings of an answer go into notes, errors and the API.
+            raise self._permanent("the answer repeats the credential it was asked with; it is not used")
         return document
 
     async def _body(self, response: aiohttp.ClientResponse) -> bytes:

@@ -186,6 +186,19 @@ async def test_what_a_server_does_with_a_credential_does_not_show_it(provider):
     await client.aclose()
 
 
+async def test_a_good_answer_that_repeats_the_credential_is_not_used(provider):
+    """Its zone, its method, its warnings go into notes, errors and the API."""
+    client = JsonClient(source="x", base_url=provider.url)
+    credential = Credential.token("s3cret-token", header="auth-token")
+    provider.respond_to = lambda request: answer(b'{"zone": "s3cret\\u002dtoken"}')
+    with pytest.raises(PermanentSourceError, match="repeats the credential") as caught:
+        await client.get("/", credential=credential)
+    assert "s3cret" not in str(caught.value)
+    provider.respond_to = lambda request: answer(b'{"zone": "DE"}')
+    assert await client.get("/", credential=credential) == {"zone": "DE"}
+    await client.aclose()
+
+
 @pytest.mark.parametrize(
     ("text", "secret", "kept"),
     [

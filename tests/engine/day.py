@@ -27,7 +27,7 @@ BUDGETS: dict[str, dict[str, Any]] = {
     IN_FILE: {},
     "default/week": {"window": "7d"},
     "default/rolling": {"window": "22h", "rolling": True},
-    "default/carried": {"window": "12h", "carry_over_pct": 50},
+    "default/carried": {"window": "20h", "carry_over_pct": 50},
 }
 
 

@@ -35,7 +35,7 @@ async def test_a_day_with_an_engine_that_is_killed_ten_times_is_booked_as_if_it_
             assert book["by_flavour"] == pytest.approx(counted[book["start_s"]])
 
     schedules = outcome.schedules
-    assert schedules.polled > 200
+    assert schedules.polled > 20, "nobody was there to be asked"
     assert schedules.unanswered > 0
     assert schedules.wrong == []
     assert schedules.backwards == [], "the clock went back over a restart"
