@@ -156,12 +156,14 @@ class CarbonFeed:
         self._good_at_s = self._clock.now_s()
         self._pause_s = self._source.poll_s
         self._failed_refreshes = 0
+        # With the series: who looks while it is being kept must not see a fresh one that failed.
+        self._last_error = None
         try:
             await self._keep(series)
         except Exception:
             self._failures += 1
             raise
-        self._last_error = self._reported = None
+        self._reported = None
 
     async def _keep(self, series: CarbonSeries) -> None:
         before, self.history = self.history, observed(self.history, series, now_s=self._clock.now_s())
