@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 
-from benchmarks import bench_planner, bench_services, bench_xds, fuzz, kills, metrics, sources
+from benchmarks import bench_planner, bench_services, bench_xds, engine, fuzz, kills, metrics, sources
 from benchmarks.rows import show
 
 ALL = {
+    "engine": engine.rows,
     "fuzz": fuzz.rows,
     "kills": kills.rows,
     "metrics": metrics.rows,
