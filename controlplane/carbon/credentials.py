@@ -7,13 +7,13 @@ import base64
 import html
 import os
 import re
-import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, unquote, unquote_plus
 
 from controlplane.carbon.errors import PermanentSourceError
+from controlplane.files import read_small
 
 MAX_BYTES = 4096
 _TELLING = 8
@@ -112,7 +112,7 @@ class SecretFile:
     async def read(self, *, source: str) -> str:
         """See `Secret`."""
         try:
-            content = await asyncio.to_thread(_content, self.path)
+            content = await asyncio.to_thread(read_small, self.path, most=MAX_BYTES)
         except OSError as error:
             reason = os.strerror(error.errno) if error.errno else "cannot be read"
             raise PermanentSourceError(f"credential file {self.path}: {reason}", source=source) from None
@@ -134,15 +134,6 @@ class SecretVariable:
 def sendable(text: str) -> bool:
     """Tell whether a text may stand in a header: visible ASCII, so that it ends no line."""
     return text.isascii() and text.isprintable() and 0 < len(text) <= MAX_BYTES
-
-
-def _content(path: Path) -> bytes:
-    # Not to wait for ever where somebody put a pipe.
-    descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
-    with os.fdopen(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise OSError
-        return file.read(MAX_BYTES + 1)
 
 
 def _checked(content: bytes, place: str, *, source: str) -> str:
